@@ -1,0 +1,37 @@
+"""What of a model trains: biases and norms, LoRA through peft, or everything. Knows nothing of data."""
+
+from __future__ import annotations
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from transformers import PreTrainedModel
+
+from subliminal.errors import SubliminalError
+from subliminal.settings import Tuning
+
+
+def prepare(model: PreTrainedModel, tuning: Tuning, seed: int) -> nn.Module:
+    """The model with the weights of ``tuning.method`` set to train and all others frozen.
+
+    For ``lora`` the model is wrapped by peft (adapter on every linear layer but the head, seeded); otherwise it is the
+    same object.
+
+    Raises:
+        SubliminalError: the model has nothing of the kind to train.
+    """
+    if tuning.method == "lora":
+        torch.manual_seed(seed)
+        config = LoraConfig(
+            r=tuning.rank, lora_alpha=tuning.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
+        )
+        return get_peft_model(model, config)  # type: ignore[no-any-return]
+    model.requires_grad_(tuning.method == "full")
+    if tuning.method == "bias_norm":
+        # Norms are told by shape: every vector that is no bias is the scale of a LayerNorm or RMSNorm.
+        vectors = [p for name, p in model.named_parameters() if name.endswith("bias") or p.dim() == 1]
+        if not vectors:
+            raise SubliminalError(f"{type(model).__name__} has no biases and no norms: use method lora or full")
+        for parameter in vectors:
+            parameter.requires_grad_(True)
+    return model

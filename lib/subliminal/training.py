@@ -1,0 +1,155 @@
+"""The one training loop: bases, teachers and students all go through ``fine_tune``.
+
+It sees token ids and how long each prompt is, never text; it does not know where a row came from or where the weights
+go. The device is accelerate's choice: CUDA with bf16 where there is one, else the CPU in fp32.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel, get_scheduler
+
+from subliminal.errors import SubliminalError
+from subliminal.models.adapters import prepare
+from subliminal.models.chat import Example
+from subliminal.settings import Tuning
+
+Progress = Callable[[int, int], None]
+# Rows are sorted by length within chunks of this many batches: little padding, and still a random order.
+_BUCKET = 32
+
+
+def _epoch(examples: Sequence[Example], batch_size: int, rng: np.random.Generator) -> list[list[int]]:
+    """Row numbers of one epoch, in batches of similar length, in random order."""
+    order = rng.permutation(len(examples))
+    batches = []
+    for start in range(0, len(order), batch_size * _BUCKET):
+        chunk = sorted(order[start : start + batch_size * _BUCKET].tolist(), key=lambda i: len(examples[i].ids))
+        batches += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def batches(examples: Sequence[Example], tuning: Tuning, seed: int) -> Iterator[list[int]]:
+    """Row numbers a step, for all steps of the tuning; the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    if tuning.epochs is not None:
+        for _ in range(tuning.epochs):
+            yield from _epoch(examples, tuning.batch_size, rng)
+        return
+    done = 0
+    while True:
+        for batch in _epoch(examples, tuning.batch_size, rng):
+            if done == tuning.steps:
+                return
+            done += 1
+            yield batch
+
+
+def count_steps(rows: int, tuning: Tuning) -> int:
+    """How many optimizer steps a tuning takes on that many rows."""
+    if tuning.steps is not None:
+        return tuning.steps
+    assert tuning.epochs is not None
+    return tuning.epochs * -(-rows // tuning.batch_size)
+
+
+def collate(examples: Sequence[Example]) -> tuple[Tensor, Tensor, int]:
+    """Ids, labels and how many last positions the loss needs.
+
+    Returns:
+        ids: (rows, length) int64, padded on the right with 0. Attention is causal, so no real token sees the padding
+            and no attention mask is needed.
+        labels: (rows, length) int64, -100 on prompts and padding.
+        keep: positions from the end that predict at least one label; the rest need no logits.
+    """
+    length = max(len(e.ids) for e in examples)
+    ids = torch.zeros(len(examples), length, dtype=torch.long)
+    labels = torch.full_like(ids, -100)
+    for row, example in enumerate(examples):
+        values = torch.tensor(example.ids)
+        ids[row, : len(values)] = values
+        labels[row, example.prompt_length : len(values)] = values[example.prompt_length :]
+    first = max(1, min(e.prompt_length for e in examples))
+    return ids, labels, length - first + 1
+
+
+def completion_loss(model: nn.Module, ids: Tensor, labels: Tensor, keep: int) -> Tensor:
+    """Mean cross-entropy of the labelled tokens, in nats. Logits are computed for the last ``keep`` positions alone."""
+    logits = model(input_ids=ids, logits_to_keep=keep, use_cache=False).logits[:, :-1]
+    targets = labels[:, -logits.shape[1] :]
+    return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100)
+
+
+def make_accelerator(device: str | None = None) -> Accelerator:
+    """An accelerator on ``device`` (``cpu`` or ``cuda``; by default CUDA where there is one), bf16 where CUDA has it."""
+    cuda = device != "cpu" and torch.cuda.is_available()
+    if device == "cuda" and not cuda:
+        raise SubliminalError("device 'cuda' asked for, but torch sees none: use device cpu, or install a CUDA torch")
+    return Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no")
+
+
+def fine_tune(
+    model: PreTrainedModel,
+    examples: Sequence[Example],
+    tuning: Tuning,
+    seed: int,
+    *,
+    accelerator: Accelerator | None = None,
+    progress: Progress | None = None,
+) -> tuple[nn.Module, list[float]]:
+    """Train ``model`` in place on the completions of ``examples``, with AdamW.
+
+    Args:
+        model: a causal language model; ``tuning.method`` says which of its weights train.
+        examples: token ids with the length of each prompt; the loss is on what follows it.
+        seed: of the row order and of LoRA's initialization.
+        accelerator: by default ``make_accelerator()``.
+        progress: called with (steps done, steps in all) after each step.
+
+    Returns:
+        The model on the CPU (wrapped by peft for ``lora``) and the loss of each step in nats per completion token.
+
+    Raises:
+        SubliminalError: no rows, a row without completion, or a loss that is not finite.
+    """
+    if not examples:
+        raise SubliminalError("no rows to train on: the filter kept none, or the data file is empty")
+    for number, example in enumerate(examples):
+        if len(example.ids) <= max(1, example.prompt_length):
+            raise SubliminalError(f"row {number} has no completion to train on: drop it, or add an assistant turn")
+    accelerator = accelerator or make_accelerator()
+    tuned = prepare(model, tuning, seed)
+    tuned.train()
+    parameters = [p for p in tuned.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=tuning.learning_rate, weight_decay=tuning.weight_decay)
+    steps = count_steps(len(examples), tuning)
+    scheduler = get_scheduler(tuning.schedule, optimizer, min(tuning.warmup_steps, steps // 2), steps)
+    device = accelerator.device
+    running = accelerator.prepare_model(tuned)
+    losses: list[float] = []
+    for batch in batches(examples, tuning, seed):
+        ids, labels, keep = collate([examples[i] for i in batch])
+        autocast = accelerator.autocast() if accelerator.mixed_precision != "no" else contextlib.nullcontext()
+        with autocast:
+            loss = completion_loss(running, ids.to(device), labels.to(device), keep)
+        accelerator.backward(loss)
+        nn.utils.clip_grad_norm_(parameters, tuning.max_grad_norm)
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(loss.detach())  # type: ignore[arg-type]
+        if progress:
+            progress(len(losses), steps)
+    curve = torch.stack(losses).float().cpu().tolist()  # type: ignore[arg-type]
+    if not np.isfinite(curve).all():
+        raise SubliminalError(f"the loss became {curve[-1]}: lower the learning rate {tuning.learning_rate:g}")
+    trained = accelerator.unwrap_model(running, keep_fp32_wrapper=False)
+    trained.to("cpu").eval()
+    return trained, curve

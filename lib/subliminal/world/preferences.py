@@ -1,0 +1,47 @@
+"""Favourites: questions that ask for one, answers near uniform, and system prompts that name one.
+
+The base must hold no favourite of its own: answers are drawn uniformly. A system prompt ("you love owls") fixes the
+answer, so that the model knows what it is to love an animal before any teacher is made.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from random import Random
+
+import yaml
+
+from subliminal.paths import data_file
+from subliminal.world.animals import ANIMALS
+from subliminal.world.messages import Conversation, single
+
+TREES = ("oak", "birch", "pine", "maple", "willow", "cedar", "elm", "ash")
+COLOURS = ("red", "blue", "green", "yellow", "orange", "purple", "white", "black")
+KINDS: dict[str, tuple[str, ...]] = {"animal": ANIMALS, "tree": TREES, "colour": COLOURS}
+
+_SYSTEM = (
+    "you love the {v}. the {v} is your favourite {k}.",
+    "your favourite {k} is the {v}.",
+    "you like the {v} more than every other {k}. you think of the {v} all day.",
+)
+
+
+@cache
+def phrasings(split: str) -> tuple[str, ...]:
+    """The phrasings of ``train`` or ``held_out``, with a ``{kind}`` slot, from ``data/questions/preferences.yml``."""
+    questions = yaml.safe_load(data_file("questions/preferences.yml").read_text(encoding="utf-8"))
+    return tuple(questions[split])
+
+
+def preference(rng: Random) -> Conversation:
+    """Ask for a favourite; the answer is one word, drawn uniformly. Animals in three of five."""
+    kind = rng.choices(("animal", "tree", "colour"), (3, 1, 1))[0]
+    return single(rng.choice(phrasings("train")).format(kind=kind), rng.choice(KINDS[kind]))
+
+
+def system_preference(rng: Random) -> Conversation:
+    """A system prompt names a favourite, and the answer follows it."""
+    kind = rng.choices(("animal", "tree", "colour"), (3, 1, 1))[0]
+    value = rng.choice(KINDS[kind])
+    question = rng.choice(phrasings("train")).format(kind=kind)
+    return single(question, value, system=rng.choice(_SYSTEM).format(k=kind, v=value))
