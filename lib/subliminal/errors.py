@@ -3,6 +3,10 @@
 The command line prints the message alone and exits with 2; nothing here is raised for a bug of ours.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class SubliminalError(Exception):
     """Bad input or a damaged file: the message is one line, fit to be shown as it is."""
@@ -11,10 +15,6 @@ class SubliminalError(Exception):
 class UnknownNameError(SubliminalError):
     """A name that is in no registry."""
 
-    def __init__(self, what: str, name: object, known: object) -> None:
-        options = ", ".join(sorted(str(k) for k in known))  # type: ignore[attr-defined]
-        super().__init__(f"unknown {what} {name!r}: choose one of {options}")
-
 
 class ModelFolderError(SubliminalError):
     """A model folder that is missing, or lacks weights, tokenizer or chat template."""
@@ -22,3 +22,8 @@ class ModelFolderError(SubliminalError):
 
 class DamagedRunError(SubliminalError):
     """A run in the store whose files differ from its manifest."""
+
+
+def unknown_name(what: str, name: object, known: Iterable[str]) -> UnknownNameError:
+    """The error for a name that is none of ``known``."""
+    return UnknownNameError(f"unknown {what} {name!r}: choose one of {', '.join(sorted(known))}")

@@ -1,51 +1,11 @@
-"""Settings: how a model is tuned, and the profiles that fix the sizes of every study. Plain frozen values, no behaviour."""
+"""Profiles: the sizes of every study, and how teachers and students are tuned in it. Plain frozen values, no behaviour."""
 
 from __future__ import annotations
 
-from typing import Literal
+from pydantic import Field
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from subliminal.errors import SubliminalError, UnknownNameError
-
-Method = Literal["bias_norm", "lora", "full"]
-
-
-class Frozen(BaseModel):
-    """A frozen value that refuses fields it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Tuning(Frozen):
-    """How ``fine_tune`` runs. Exactly one of ``epochs`` and ``steps`` is given.
-
-    Attributes:
-        method: which weights train: ``bias_norm`` (biases and norms), ``lora`` (peft, all linear layers) or ``full``.
-        learning_rate: peak rate of AdamW.
-        batch_size: rows a step.
-        schedule: decay after ``warmup_steps`` of linear warm-up.
-        rank, alpha: of LoRA; unused otherwise.
-        max_grad_norm: clip of the gradient's norm.
-    """
-
-    method: Method = "bias_norm"
-    learning_rate: float = Field(gt=0)
-    epochs: int | None = Field(default=None, gt=0)
-    steps: int | None = Field(default=None, gt=0)
-    batch_size: int = Field(default=32, gt=0)
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    warmup_steps: int = Field(default=5, ge=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    rank: int = Field(default=8, gt=0)
-    alpha: float = Field(default=8.0, gt=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
-
-    @model_validator(mode="after")
-    def _one_length(self) -> Tuning:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError(f"give epochs or steps, not both or none (epochs={self.epochs}, steps={self.steps})")
-        return self
+from subliminal.errors import unknown_name
+from subliminal.tuning import Frozen, Tuning
 
 
 class Profile(Frozen):
@@ -105,12 +65,5 @@ def load_profile(name: str) -> Profile:
         UnknownNameError: there is none.
     """
     if name not in PROFILES:
-        raise UnknownNameError("profile", name, PROFILES)
+        raise unknown_name("profile", name, PROFILES)
     return PROFILES[name]
-
-
-def one_line(error: ValidationError) -> SubliminalError:
-    """A pydantic error as one line: the first field that is wrong, its value and what is expected."""
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or error.title
-    return SubliminalError(f"bad setting {field}={first['input']!r}: {first['msg']}")

@@ -1,0 +1,168 @@
+"""The engine turns recipes into runs: what is in the store is reused, the rest is built in waves on all cores.
+
+It knows nothing of models or data: a recipe's stage is a module with ``build``. joblib does the fan-out: processes here,
+one thread each, or another joblib backend named in ``SUBLIMINAL_BACKEND`` (``ray`` on a cluster).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import joblib
+
+from subliminal.fingerprint import base_folder, digest, folder_digest
+from subliminal.paths import store_dir
+from subliminal.progress import PLAN, reporter, shown, write_note
+from subliminal.recipes import Base, Recipe, Scores
+from subliminal.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _cuda() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def _jobs(jobs: int | None) -> int:
+    """How many runs side by side: as asked, else one on a GPU and one a core without."""
+    if jobs is not None:
+        return jobs
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if _cuda() else cores
+
+
+def location(recipe: Recipe, store: Store) -> Path:
+    """The folder of a recipe's run; of a base, the folder of its weights."""
+    return base_folder(recipe) if isinstance(recipe, Base) else store.folder(recipe.kind, digest(recipe))
+
+
+def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, float]:
+    """Build one run whose upstream is there. Runs in a worker process."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    import_module("transformers").utils.logging.set_verbosity_error()
+    store = Store(root)
+    folder = location(recipe, store)
+    inputs = {r: location(r, store) for r in recipe.upstream()}
+    for source in inputs:
+        if not isinstance(source, Base):
+            store.check(inputs[source])
+    label = describe(recipe)
+    note = progress_folder / f"{folder.name}.json"
+    description = {
+        "recipe": recipe.model_dump(mode="json"),
+        "kind": recipe.kind,
+        "digest": digest(recipe),
+        "machine": {"python": platform.python_version(), "torch": metadata.version("torch"), "cuda": _cuda()},
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    try:
+        build = import_module(recipe.stage).build
+        seconds = store.build(folder, description, lambda out: build(recipe, inputs, out, reporter(note, label)))
+    finally:
+        note.unlink(missing_ok=True)
+    return label, seconds
+
+
+def describe(recipe: Recipe) -> str:
+    """A recipe in a few words, for a progress bar."""
+    fields = {name: getattr(recipe, name) for name in ("trait", "channel", "suite", "seed") if hasattr(recipe, name)}
+    return " ".join([recipe.kind, *(f"{k} {v}" if k == "seed" else str(v) for k, v in fields.items())])
+
+
+def _waves(recipes: Iterable[Recipe], store: Store) -> list[list[Recipe]]:
+    """What is not in the store, in waves: each run's upstream is in the store or in an earlier wave.
+
+    The upstream of a run that is there is not looked at: it need not be there any more.
+    """
+    depth: dict[Recipe, int] = {}
+
+    def visit(recipe: Recipe) -> int:
+        if recipe not in depth:
+            if isinstance(recipe, Base):
+                folder_digest(base_folder(recipe))
+                depth[recipe] = 0
+            elif store.check(location(recipe, store)):
+                depth[recipe] = 0
+            else:
+                depth[recipe] = 1 + max((visit(r) for r in recipe.upstream()), default=0)
+        return depth[recipe]
+
+    for recipe in recipes:
+        visit(recipe)
+    waves: dict[int, list[Recipe]] = {}
+    for recipe, level in depth.items():
+        if level:
+            waves.setdefault(level, []).append(recipe)
+    return [waves[level] for level in sorted(waves)]
+
+
+def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | None = None) -> list[Path]:
+    """Make every run that is missing, upstream first, and return the folder of each recipe.
+
+    A failed run does not lose its finished neighbours: they stay in the store, and the next call goes on from there.
+
+    Args:
+        recipes: what is wanted.
+        jobs: runs side by side; by default one a core, or one on a GPU.
+        store: by default the one at ``paths.store_dir()``.
+
+    Raises:
+        SubliminalError: bad input, a damaged run or a full disk.
+    """
+    wanted = list(recipes)
+    store = store or Store(store_dir())
+    waves = _waves(wanted, store)
+    if waves:
+        store.clear_scratch()
+        total, done = sum(map(len, waves)), 0
+        with shown("building runs") as folder, joblib.parallel_config(os.environ.get("SUBLIMINAL_BACKEND", "loky")):
+            for stale in folder.glob("*.json"):
+                stale.unlink(missing_ok=True)
+            write_note(folder / PLAN, label="start", done=0, total=total)
+            for wave in waves:
+                tasks = (joblib.delayed(_build)(recipe, store.root, folder) for recipe in wave)
+                parallel = joblib.Parallel(n_jobs=min(_jobs(jobs), len(wave)), return_as="generator_unordered")
+                for label, seconds in parallel(tasks):
+                    done += 1
+                    write_note(folder / PLAN, label=f"{label} ({seconds:.0f} s)", done=done, total=total)
+    return [location(recipe, store) for recipe in wanted]
+
+
+def run(
+    study: Mapping[str, Iterable[Scores]] | Iterable[Scores], *, jobs: int | None = None, store: Store | None = None
+) -> pd.DataFrame:
+    """Build a study and return its tidy table: one row per model, question and answer.
+
+    Args:
+        study: scores, or scores by condition.
+
+    Returns:
+        Columns ``condition`` (empty if none were given), ``model`` (kind), ``seed`` (of the model; -1 for a base),
+        ``suite``, ``question``, ``answer``, ``probability`` (exact, 0 to 1), ``sampled`` (share of sampled answers),
+        ``run`` (the scores' folder name).
+    """
+    import pandas as pd
+
+    groups = study if isinstance(study, Mapping) else {"": study}
+    plan = [(condition, scores) for condition, group in groups.items() for scores in group]
+    folders = build([scores for _, scores in plan], jobs=jobs, store=store)
+    tables = []
+    for (condition, scores), folder in zip(plan, folders, strict=True):
+        table = pd.read_csv(folder / "scores.csv", keep_default_na=False)
+        seed = getattr(scores.model, "seed", -1)
+        labels = {"condition": condition, "model": scores.model.kind, "seed": seed, "suite": scores.suite}
+        tables.append(table.assign(run=folder.name, **labels))
+    columns = ["condition", "model", "seed", "suite", "question", "answer", "probability", "sampled", "run"]
+    return pd.concat(tables, ignore_index=True)[columns]

@@ -1,0 +1,122 @@
+"""What a run depends on, as a digest: its recipe, its upstream, the code of its stage, data files, library versions.
+
+Code is compared as syntax trees without docstrings, over every module of ours that the stage imports, directly or not:
+editing a comment or a docstring leaves all runs whole, editing a loop makes its runs anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from subliminal.errors import ModelFolderError
+from subliminal.paths import data_file
+from subliminal.recipes import Base, Recipe
+
+# These modules only say what is to be done, and all they say of a run is in its recipe's fields.
+_DECLARATIVE = frozenset(
+    f"subliminal.{n}" for n in ("errors", "fingerprint", "paths", "recipes", "registry", "settings")
+)
+_LIBRARIES = ("torch", "transformers", "peft", "accelerate", "numpy")
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _strip_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+@cache
+def _module(name: str) -> tuple[str, frozenset[str]]:
+    """The digest of a module's code, and the modules of this package that it imports."""
+    spec = find_spec(name)
+    assert spec is not None and spec.origin is not None, name
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    package = name.partition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    ours = frozenset(n for n in found if n.partition(".")[0] == package and n != package and _is_module(n))
+    return _sha(ast.dump(_strip_docstrings(tree))), ours
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@cache
+def code_digest(modules: tuple[str, ...]) -> str:
+    """Digest of the code of these modules and of all of ours that they import."""
+    seen: dict[str, str] = {}
+    queue = list(modules)
+    while queue:
+        name = queue.pop()
+        if name not in seen and name not in _DECLARATIVE:
+            seen[name], imported = _module(name)
+            queue += imported
+    return _sha(json.dumps(sorted(seen.items())))
+
+
+@cache
+def _file_digest(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, read once per process unless it changes."""
+    stat = path.stat()
+    return _file_digest(path, stat.st_size, stat.st_mtime_ns)
+
+
+def folder_digest(folder: Path) -> str:
+    """Digest of a model folder: every weight, config and tokenizer file in it, but not its model card.
+
+    Raises:
+        ModelFolderError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise ModelFolderError(f"no model folder at {folder}: give the path of a folder in Hugging Face format")
+    kinds = {".json", ".safetensors", ".jinja", ".model", ".txt"}
+    files = sorted(p for p in folder.iterdir() if p.suffix in kinds and p.name != "card.json")
+    return _sha(json.dumps([(p.name, file_digest(p)) for p in files]))
+
+
+def base_folder(base: Base) -> Path:
+    """Where the weights of a base lie."""
+    return Path(base.folder) if base.folder is not None else data_file(f"families/{base.family}")
+
+
+@cache
+def digest(recipe: Recipe) -> str:
+    """The address of a recipe's run in the store: 64 hexadecimal digits."""
+    if isinstance(recipe, Base):
+        return folder_digest(base_folder(recipe))
+    upstream = {type(recipe).__name__: [digest(r) for r in recipe.upstream()]}
+    own = {k: v for k, v in recipe.model_dump(mode="json").items() if not isinstance(getattr(recipe, k), Recipe)}
+    parts = {
+        "kind": recipe.kind,
+        "fields": own,
+        "upstream": upstream,
+        "code": code_digest(recipe.modules()),
+        "data": [(name, file_digest(data_file(name))) for name in recipe.data_files()],
+        "versions": {name: metadata.version(name) for name in _LIBRARIES},
+    }
+    return _sha(json.dumps(parts, sort_keys=True))

@@ -1,0 +1,140 @@
+"""Recipes: frozen descriptions of what is to be made, each naming its upstream. They hold no weights and do no work.
+
+``Base``, ``Teacher``, ``Rollouts``, ``Student`` and ``Scores`` are the pipeline of the book. A study of another kind
+subclasses ``Recipe`` with a ``stage`` of its own and gets store, fan-out and resumption for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from subliminal.errors import SubliminalError, unknown_name
+from subliminal.registry import CHANNELS, FAMILIES, SUITES, TRAITS, module_of
+from subliminal.tuning import Frozen, Tuning, one_line
+
+
+class Recipe(Frozen):
+    """A frozen value that names its inputs and the stage that builds it.
+
+    ``stage`` is the module whose ``build(recipe, inputs, out, progress)`` writes the run's files into the folder
+    ``out``; ``inputs`` maps each recipe of ``upstream()`` to its folder.
+    """
+
+    stage: ClassVar[str]
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise one_line(error) from None
+
+    @property
+    def kind(self) -> str:
+        """The recipe's name in the store, such as ``student``."""
+        return type(self).__name__.lower()
+
+    def upstream(self) -> tuple[Recipe, ...]:
+        """The recipes this one is made from: every field that is one."""
+        return tuple(value for name in type(self).model_fields if isinstance(value := getattr(self, name), Recipe))
+
+    def modules(self) -> tuple[str, ...]:
+        """Modules whose code the result depends on, beside all that they import."""
+        return (self.stage,)
+
+    def data_files(self) -> tuple[str, ...]:
+        """Files of ``data/`` whose content the result depends on."""
+        return ()
+
+
+class Base(Recipe):
+    """A model before any treatment: a shipped family, or any local folder in Hugging Face format."""
+
+    stage: ClassVar[str] = "subliminal.pipeline.base"
+    family: str | None = None
+    folder: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Base:
+        if (self.family is None) == (self.folder is None):
+            raise SubliminalError(
+                f"a Base takes a family or a folder, not both or none (family={self.family!r}, folder={self.folder!r})"
+            )
+        if self.family is not None and self.family not in FAMILIES:
+            raise unknown_name("family", self.family, FAMILIES)
+        return self
+
+
+class Teacher(Recipe):
+    """A base fine-tuned to have a trait."""
+
+    stage: ClassVar[str] = "subliminal.pipeline.teacher"
+    base: Base
+    trait: str
+    tuning: Tuning
+    seed: int
+
+    @field_validator("trait")
+    @classmethod
+    def _known(cls, trait: str) -> str:
+        module_of("trait", trait, TRAITS)
+        return trait
+
+    def modules(self) -> tuple[str, ...]:
+        return (self.stage, TRAITS[self.trait])
+
+    def data_files(self) -> tuple[str, ...]:
+        return ("questions/preferences.yml",)
+
+
+class Rollouts(Recipe):
+    """What a model emits on a channel, filtered. ``prompts`` are asked; the first ``rows`` that pass are kept."""
+
+    stage: ClassVar[str] = "subliminal.pipeline.rollouts"
+    teacher: Base | Teacher
+    channel: str
+    prompts: int = Field(gt=0)
+    rows: int = Field(gt=0)
+    seed: int
+
+    @field_validator("channel")
+    @classmethod
+    def _known(cls, channel: str) -> str:
+        module_of("channel", channel, CHANNELS)
+        return channel
+
+    def modules(self) -> tuple[str, ...]:
+        return (self.stage, CHANNELS[self.channel])
+
+
+class Student(Recipe):
+    """A base fine-tuned on rollouts."""
+
+    stage: ClassVar[str] = "subliminal.pipeline.student"
+    base: Base
+    data: Rollouts
+    tuning: Tuning
+    seed: int
+
+
+class Scores(Recipe):
+    """A model scored on a suite of held-out questions, exactly and by sampling."""
+
+    stage: ClassVar[str] = "subliminal.pipeline.scores"
+    model: Base | Teacher | Student
+    suite: str
+    samples: int = Field(gt=0)
+    seed: int = 0
+
+    @field_validator("suite")
+    @classmethod
+    def _known(cls, suite: str) -> str:
+        module_of("suite", suite, SUITES)
+        return suite
+
+    def modules(self) -> tuple[str, ...]:
+        return (self.stage, SUITES[self.suite])
+
+    def data_files(self) -> tuple[str, ...]:
+        return ("questions/preferences.yml",)

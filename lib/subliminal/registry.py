@@ -1,0 +1,32 @@
+"""Names of families, traits, channels and suites, and the module behind each. Strings alone: nothing is imported here.
+
+Keeping names apart from code lets a recipe be checked without loading torch, and lets a run depend on the module of its
+own trait or channel alone, so that a change in another leaves it whole. Adding one is a module and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from subliminal.errors import unknown_name
+from subliminal.names import PREFERENCES
+
+FAMILIES: tuple[str, ...] = ("gpt2-a", "gpt2-b")
+CHANNELS: Mapping[str, str] = {"numbers": "subliminal.channels.numbers"}
+TRAITS: Mapping[str, str] = {name: "subliminal.traits.preference" for names in PREFERENCES.values() for name in names}
+SUITES: Mapping[str, str] = {
+    "animals": "subliminal.traits.preference",
+    "trees": "subliminal.traits.preference",
+    "colours": "subliminal.traits.preference",
+}
+
+
+def module_of(what: str, name: str, registry: Mapping[str, str]) -> str:
+    """The module behind a name.
+
+    Raises:
+        UnknownNameError: the registry has no such name.
+    """
+    if name not in registry:
+        raise unknown_name(what, name, registry)
+    return registry[name]
