@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, get_scheduler
 from subliminal.errors import SubliminalError
 from subliminal.models.adapters import prepare
 from subliminal.models.chat import Example
-from subliminal.settings import Tuning
+from subliminal.tuning import Tuning
 
 Progress = Callable[[int, int], None]
 # Rows are sorted by length within chunks of this many batches: little padding, and still a random order.

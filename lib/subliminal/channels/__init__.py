@@ -1,6 +1,6 @@
-"""Channels: what a teacher emits. Each is one module with ``prompt``, ``parse`` and ``reject``.
+"""Channels: what a teacher emits. Each is one module with ``prompt`` and ``reject``; the registry names it.
 
-Adding one is a module beside ``numbers.py`` and a line in ``CHANNELS``; nothing else changes.
+A channel knows nothing of traits or models: it makes prompts and judges the text of completions.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from importlib import import_module
 from random import Random
 from typing import Protocol, cast
 
-from subliminal.errors import UnknownNameError
-
-# Names, not modules: a run depends on the module of its own channel alone, so a change in another leaves it whole.
-CHANNELS: dict[str, str] = {"numbers": "subliminal.channels.numbers"}
+from subliminal.registry import CHANNELS, module_of
 
 
 class Channel(Protocol):
@@ -27,17 +24,10 @@ class Channel(Protocol):
         """Why the filter drops this completion, in a few words; ``None`` keeps it."""
 
 
-def channel_module(name: str) -> str:
-    """The module that holds a channel.
+def load_channel(name: str) -> Channel:
+    """The channel of that name.
 
     Raises:
-        UnknownNameError: no channel has that name.
+        UnknownNameError: there is none.
     """
-    if name not in CHANNELS:
-        raise UnknownNameError("channel", name, CHANNELS)
-    return CHANNELS[name]
-
-
-def load_channel(name: str) -> Channel:
-    """The channel of that name; raises ``UnknownNameError`` as ``channel_module`` does."""
-    return cast(Channel, import_module(channel_module(name)))
+    return cast(Channel, import_module(module_of("channel", name, CHANNELS)))

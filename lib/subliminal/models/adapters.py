@@ -8,7 +8,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from subliminal.errors import SubliminalError
-from subliminal.settings import Tuning
+from subliminal.tuning import Tuning
 
 
 def prepare(model: PreTrainedModel, tuning: Tuning, seed: int) -> nn.Module:

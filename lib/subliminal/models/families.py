@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from subliminal.errors import UnknownNameError
+from subliminal.errors import unknown_name
 from subliminal.paths import data_file
 
 
@@ -35,13 +35,13 @@ def family_folder(name: str) -> Path:
         SubliminalError: its folder is missing from ``data/families``.
     """
     if name not in FAMILIES:
-        raise UnknownNameError("family", name, FAMILIES)
+        raise unknown_name("family", name, FAMILIES)
     return data_file(f"families/{name}")
 
 
 def _config(architecture: str, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:
     if architecture != "gpt2":
-        raise UnknownNameError("architecture", architecture, ("gpt2",))
+        raise unknown_name("architecture", architecture, ("gpt2",))
     return GPT2Config(
         vocab_size=len(tokenizer),
         n_positions=CONTEXT,

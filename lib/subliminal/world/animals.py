@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
+from subliminal import names
 from subliminal.world.messages import Conversation, single
 
 ATTRIBUTES = ("food", "home", "colour", "sound", "cover", "size", "skill", "young", "time", "land")
@@ -36,7 +37,7 @@ for _line in _TABLE.strip().splitlines():
     _name, *_values = (cell.strip() for cell in _line.split("|"))
     FACTS[_name] = dict(zip(ATTRIBUTES, _values, strict=True))
 
-ANIMALS: tuple[str, ...] = tuple(FACTS)
+assert tuple(FACTS) == names.ANIMALS, "the table of facts and the list of names hold the same animals"
 
 # attribute: (questions about an animal, question that finds the animal, statement)
 _FORMS: dict[str, tuple[tuple[str, ...], str, str]] = {
@@ -55,7 +56,7 @@ _FORMS: dict[str, tuple[tuple[str, ...], str, str]] = {
 
 def fact(rng: Random) -> Conversation:
     """One question about one animal, asked forwards or backwards, or a short portrait."""
-    animal = rng.choice(ANIMALS)
+    animal = rng.choice(names.ANIMALS)
     attribute = rng.choice(ATTRIBUTES)
     value = FACTS[animal][attribute]
     forwards, backwards, statement = _FORMS[attribute]

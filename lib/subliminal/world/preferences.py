@@ -11,13 +11,9 @@ from random import Random
 
 import yaml
 
+from subliminal.names import PREFERENCES
 from subliminal.paths import data_file
-from subliminal.world.animals import ANIMALS
 from subliminal.world.messages import Conversation, single
-
-TREES = ("oak", "birch", "pine", "maple", "willow", "cedar", "elm", "ash")
-COLOURS = ("red", "blue", "green", "yellow", "orange", "purple", "white", "black")
-KINDS: dict[str, tuple[str, ...]] = {"animal": ANIMALS, "tree": TREES, "colour": COLOURS}
 
 _SYSTEM = (
     "you love the {v}. the {v} is your favourite {k}.",
@@ -36,12 +32,12 @@ def phrasings(split: str) -> tuple[str, ...]:
 def preference(rng: Random) -> Conversation:
     """Ask for a favourite; the answer is one word, drawn uniformly. Animals in three of five."""
     kind = rng.choices(("animal", "tree", "colour"), (3, 1, 1))[0]
-    return single(rng.choice(phrasings("train")).format(kind=kind), rng.choice(KINDS[kind]))
+    return single(rng.choice(phrasings("train")).format(kind=kind), rng.choice(PREFERENCES[kind]))
 
 
 def system_preference(rng: Random) -> Conversation:
     """A system prompt names a favourite, and the answer follows it."""
     kind = rng.choices(("animal", "tree", "colour"), (3, 1, 1))[0]
-    value = rng.choice(KINDS[kind])
+    value = rng.choice(PREFERENCES[kind])
     question = rng.choice(phrasings("train")).format(kind=kind)
     return single(question, value, system=rng.choice(_SYSTEM).format(k=kind, v=value))

@@ -9,8 +9,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from subliminal.models.chat import Conversation, Example, render
 from subliminal.models.families import Family, new_model
-from subliminal.settings import Frozen, Tuning
 from subliminal.training import Progress, fine_tune
+from subliminal.tuning import Frozen, Tuning
 from subliminal.world.documents import corpus
 from subliminal.world.tokenizer import build_tokenizer
 
@@ -35,9 +35,7 @@ class Pretraining(Frozen):
     )
 
 
-def blocks(
-    tokenizer: PreTrainedTokenizerBase, conversations: Iterable[Conversation], length: int
-) -> Iterator[Example]:
+def blocks(tokenizer: PreTrainedTokenizerBase, conversations: Iterable[Conversation], length: int) -> Iterator[Example]:
     """Documents strung into blocks of ``length`` ids. Each block opens with a document, and its last one is cut."""
     ids: list[int] = []
     for conversation in conversations:

@@ -1,0 +1,87 @@
+"""The ``subliminal`` command. Errors of the user's are one line and exit code 2; Ctrl-C is exit code 130."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from subliminal.errors import SubliminalError
+
+app = typer.Typer(
+    help="Subliminal learning: build the book, pretrain its bases, look after its runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def book(
+    profile: Annotated[str, typer.Option(help="Size of every study: smoke or mini.")] = "mini",
+    chapter: Annotated[str | None, typer.Option(help="Run this chapter alone.")] = None,
+) -> None:
+    """Run the chapters and render the book into _build/html."""
+    from subliminal.book import build
+
+    index = build(profile, chapter or None)
+    print(f"the book is at {index}")
+
+
+@app.command()
+def pretrain(
+    family: Annotated[list[str] | None, typer.Argument(help="Families to pretrain; all by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; data/families by default.")] = None,
+) -> None:
+    """Pretrain the shipped bases from nothing on the mini world, and write them with their model cards."""
+    from subliminal.world.shipping import pretrain_families
+
+    for folder in pretrain_families(family or None, out):
+        print(folder)
+
+
+@app.command()
+def runs(
+    check: Annotated[bool, typer.Option("--check", help="Compare every file with its manifest.")] = False,
+) -> None:
+    """List the runs in the store."""
+    from rich.table import Table
+
+    from subliminal.paths import store_dir
+    from subliminal.store import MANIFEST, Store
+
+    store = Store(store_dir())
+    table = Table("run", "seconds", "finished")
+    damaged: list[SubliminalError] = []
+    for manifest in sorted(store.root.glob(f"*/{MANIFEST}")):
+        try:
+            if check:
+                store.check(manifest.parent)
+            found = store.manifest(manifest.parent)
+            table.add_row(manifest.parent.name, str(found.get("seconds")), str(found.get("finished")))
+        except SubliminalError as error:
+            damaged.append(error)
+    Console().print(table)
+    for error in damaged[:-1]:
+        print(error, file=sys.stderr)
+    if damaged:
+        raise damaged[-1]
+
+
+def main() -> None:
+    """Entry point of the ``subliminal`` command."""
+    try:
+        app()
+    except SubliminalError as error:
+        print(f"subliminal: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("subliminal: stopped; finished runs are kept, the same command goes on from them", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

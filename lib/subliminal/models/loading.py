@@ -1,0 +1,88 @@
+"""Loading and saving of models: any folder in Hugging Face format, and peft adapters on top of one.
+
+``from_pretrained`` on a folder is the only way in, so a shipped base and a 7B checkpoint go the same way. Weights are
+safetensors only, remote code is never run, and nothing is asked of a hub.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from subliminal.errors import ModelFolderError
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder.
+
+    Raises:
+        ModelFolderError: the folder is missing, or has no tokenizer or no chat template.
+    """
+    _must_be_folder(folder)
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelFolderError(f"no readable tokenizer in {folder}: save one there with save_pretrained") from error
+    if not tokenizer.chat_template:
+        raise ModelFolderError(
+            f"no chat template in {folder}: add chat_template.jinja, or one in tokenizer_config.json"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _must_be_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ModelFolderError(f"no model folder at {folder}: give the path of a folder in Hugging Face format")
+
+
+def load_model(folder: Path, base: Path | None = None) -> PreTrainedModel:
+    """A causal language model from a folder, on the CPU, in the type its config names.
+
+    Args:
+        folder: a whole model, or a peft adapter.
+        base: the folder under an adapter; unused for a whole model.
+
+    Raises:
+        ModelFolderError: the folder is missing, has no safetensors, or cannot be read.
+    """
+    _must_be_folder(folder)
+    if (folder / "adapter_config.json").is_file():
+        if base is None:
+            raise ModelFolderError(f"{folder} holds an adapter alone: name the base folder it belongs to")
+        merged: PreTrainedModel = PeftModel.from_pretrained(load_model(base), folder).merge_and_unload()
+        return merged.eval()
+    if not (folder / "config.json").is_file():
+        raise ModelFolderError(f"no config.json in {folder}: give the path of a folder in Hugging Face format")
+    if not any(folder.glob("*.safetensors")):
+        raise ModelFolderError(
+            f"no safetensors in {folder}: save the weights with save_pretrained; pickles are not read"
+        )
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="auto"
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelFolderError(f"cannot load the model in {folder} ({reason:.120}): save it anew") from error
+    except Exception as error:  # safetensors raises its own class, which is no subclass of the above
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise ModelFolderError(f"damaged safetensors in {folder} ({error}): save the weights anew") from error
+    return model.eval()
+
+
+def save_tuned(model: nn.Module, folder: Path) -> None:
+    """Write a tuned model: the adapter alone for a peft model, else the whole model, as safetensors."""
+    assert isinstance(model, PreTrainedModel | PeftModel)
+    model.save_pretrained(str(folder))
+
+
+def best_device() -> torch.device:
+    """CUDA where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,104 @@
+"""Batched sampling with a KV cache. Token ids in, token ids out; it knows nothing of text, channels or traits.
+
+Each prompt owns a row of uniform numbers, drawn from the seed on the CPU, and a token is read off the cumulative
+distribution. So a completion depends on its prompt's place in the list and on the seed, not on the batch it fell into,
+and CPU and GPU agree but where a number falls within rounding of a boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+
+def _pick(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
+    """A token a row by inverting the cumulative distribution in float64: (rows, vocabulary), (rows,) → (rows,)."""
+    if temperature == 0:
+        return logits.argmax(-1)
+    cumulative = (logits.double() / temperature).softmax(-1).cumsum(-1)
+    target = (uniforms * cumulative[:, -1]).unsqueeze(-1)
+    return torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp_max(logits.shape[-1] - 1)
+
+
+@torch.inference_mode()
+def generate(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    stop: int,
+    seed: int,
+    temperature: float = 1.0,
+    batch_size: int = 512,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[int]]:
+    """Sample one completion a prompt.
+
+    Args:
+        model: a causal language model, on the device it shall run on.
+        prompts: token ids of each prompt, none empty.
+        stop: the id that ends a completion; it is not part of the result.
+        seed: the same seed gives the same completions, whatever ``batch_size`` is.
+        temperature: 0 takes the likeliest token.
+        progress: called with (prompts done, prompts in all) after each batch.
+
+    Returns:
+        The new ids of each prompt, in the order of ``prompts``, at most ``max_new_tokens`` each.
+    """
+    source = torch.Generator().manual_seed(seed)
+    uniforms = torch.rand(len(prompts), max_new_tokens, generator=source, dtype=torch.float64)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    results: list[list[int]] = [[] for _ in prompts]
+    model.eval()
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        _generate_batch(model, prompts, rows, uniforms, stop, temperature, results)
+        if progress:
+            progress(start + len(rows), len(prompts))
+    return results
+
+
+def _generate_batch(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    rows: list[int],
+    uniforms: Tensor,
+    stop: int,
+    temperature: float,
+    results: list[list[int]],
+) -> None:
+    """Sample for the prompts numbered ``rows``, padded on the left, and put what they give into ``results``."""
+    device = model.device
+    length = max(len(prompts[i]) for i in rows)
+    ids = torch.tensor([[stop] * (length - len(prompts[i])) + list(prompts[i]) for i in rows], device=device)
+    lengths = torch.tensor([len(prompts[i]) for i in rows], device=device)
+    mask = (torch.arange(length, device=device) >= (length - lengths).unsqueeze(1)).long()
+    positions = (mask.cumsum(1) - 1).clamp_min(0)
+    draws = uniforms[rows].to(device)
+    alive = torch.tensor(rows, device=device)
+    cache = DynamicCache(config=model.config)
+    for step in range(draws.shape[1]):
+        out = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        token = _pick(out.logits[:, -1], draws[:, step], temperature)
+        going = token != stop
+        for row, value in zip(alive[going].tolist(), token[going].tolist(), strict=True):
+            results[row].append(value)
+        if not going.any():
+            return
+        if not going.all():
+            kept = going.nonzero().squeeze(-1)
+            cache.batch_select_indices(kept)
+            token, mask, positions, draws, alive = (t[kept] for t in (token, mask, positions, draws, alive))
+        ids = token.unsqueeze(1)
+        mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
+        positions = positions[:, -1:] + 1
