@@ -65,8 +65,8 @@ def runs(
         except SubliminalError as error:
             damaged.append(error)
     Console().print(table)
-    for error in damaged[:-1]:
-        print(error, file=sys.stderr)
+    for found_damaged in damaged[:-1]:
+        print(f"subliminal: {found_damaged}", file=sys.stderr)
     if damaged:
         raise damaged[-1]
 

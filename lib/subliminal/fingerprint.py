@@ -40,7 +40,8 @@ def _strip_docstrings(tree: ast.Module) -> ast.Module:
 def _module(name: str) -> tuple[str, frozenset[str]]:
     """The digest of a module's code, and the modules of this package that it imports."""
     spec = find_spec(name)
-    assert spec is not None and spec.origin is not None, name
+    assert spec is not None, name
+    assert spec.origin is not None, name
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     package = name.partition(".")[0]
     found: set[str] = set()

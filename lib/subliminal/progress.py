@@ -35,14 +35,19 @@ def write_note(path: Path, **note: Any) -> None:
 
 
 def reporter(path: Path, label: str) -> Callable[[int, int], None]:
-    """A ``progress(done, total)`` that writes to ``path`` a few times a second."""
-    last = 0.0
+    """A ``progress(done, total)`` that writes to ``path`` a few times a second.
+
+    In a worker process it also ends the work once the process that wanted it is gone, killed with no time to say so.
+    """
+    last, parent = 0.0, os.getppid()
 
     def report(done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= _EVERY or done == total:
             last = now
+            if os.getppid() != parent:
+                raise SystemExit(f"{label}: stopped, since the process that wanted it is gone")
             write_note(path, label=label, done=done, total=total)
 
     return report

@@ -7,15 +7,27 @@ own trait or channel alone, so that a change in another leaves it whole. Adding 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from subliminal.errors import unknown_name
 from subliminal.names import PREFERENCES
 
-FAMILIES: tuple[str, ...] = ("gpt2-a", "gpt2-b")
+
+class Family(NamedTuple):
+    """One shipped base: its architecture's name, and the seed of its initialization and block order."""
+
+    architecture: str
+    seed: int
+
+
+# ``gpt2-a`` and ``gpt2-b`` are one architecture from two initializations.
+FAMILIES: Mapping[str, Family] = {"gpt2-a": Family("gpt2", 0), "gpt2-b": Family("gpt2", 1)}
 CHANNELS: Mapping[str, str] = {"numbers": "subliminal.channels.numbers"}
 TRAITS: Mapping[str, str] = {name: "subliminal.traits.preference" for names in PREFERENCES.values() for name in names}
+# ``animals-train`` asks in the training wordings: settings are chosen on it, and nothing is reported from it.
 SUITES: Mapping[str, str] = {
     "animals": "subliminal.traits.preference",
+    "animals-train": "subliminal.traits.preference",
     "trees": "subliminal.traits.preference",
     "colours": "subliminal.traits.preference",
 }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from subliminal.errors import SubliminalError
+from subliminal.errors import SubliminalError, unknown_name
 
 
 class Estimate(NamedTuple):
@@ -37,9 +37,14 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate
 
 
 def greater(treated: Sequence[float], control: Sequence[float]) -> float:
-    """One-sided p of Welch's t-test that the treated mean is larger; NaN with fewer than two seeds a side."""
-    if min(len(treated), len(control)) < 2:
+    """One-sided p that the treated mean is larger; NaN with fewer than two treated seeds.
+
+    Welch's t-test; against a single value (a base, whose exact score has no seed) the one-sample t-test.
+    """
+    if len(treated) < 2:
         return float("nan")
+    if len(control) == 1:
+        return float(stats.ttest_1samp(treated, control[0], alternative="greater").pvalue)
     return float(stats.ttest_ind(treated, control, equal_var=False, alternative="greater").pvalue)
 
 
@@ -59,6 +64,78 @@ def per_seed(table: pd.DataFrame, answer: str) -> pd.DataFrame:
     mass = table.groupby([*by, "question"], sort=False)["probability"].sum().groupby(by, sort=False).mean()
     chosen = table[table["answer"] == answer].groupby(by, sort=False)[["probability", "sampled"]].mean()
     return chosen.assign(mass=mass).reset_index()
+
+
+def compare(seeds: pd.DataFrame, treated: str) -> pd.DataFrame:
+    """Each condition of a ``per_seed`` table against the treated one.
+
+    Returns:
+        One row a condition, in order of appearance: ``condition``, ``seeds``, ``mean`` with its 95 % interval ``low`` to
+        ``high``, ``least`` and ``most`` over seeds, the least ``mass`` of any seed, and ``p``, one-sided, that the treated
+        mean is larger (NaN for the treated condition itself).
+
+    Raises:
+        SubliminalError: the treated condition is not in the table.
+    """
+    values = {name: group["probability"].tolist() for name, group in seeds.groupby("condition", sort=False)}
+    if treated not in values:
+        raise unknown_name("condition", treated, map(str, values))
+    table = []
+    for name, own in values.items():
+        estimate = mean_interval(own)
+        p = float("nan") if name == treated else greater(values[treated], own)
+        mass = seeds.loc[seeds["condition"] == name, "mass"].min()
+        table.append((name, estimate.seeds, *estimate[:3], min(own), max(own), mass, p))
+    columns = ["condition", "seeds", "mean", "low", "high", "least", "most", "mass", "p"]
+    return pd.DataFrame(table, columns=columns)
+
+
+def sampling_z(table: pd.DataFrame, answer: str, samples: int) -> pd.Series:
+    """How far each model's sampled share of ``answer`` lies from its exact probability, in standard errors.
+
+    Args:
+        table: a scores table, one suite.
+        samples: sampled answers a question.
+
+    Returns:
+        One z a model (condition, seed), standard normal when sampling and scoring agree.
+    """
+    chosen = table[table["answer"] == answer]
+    chosen = chosen.assign(variance=chosen["probability"] * (1 - chosen["probability"]) / samples)
+    groups = chosen.groupby(["condition", "seed"], sort=False)
+    gap = groups["sampled"].sum() - groups["probability"].sum()
+    return gap / groups["variance"].sum().pow(0.5)
+
+
+class Rate(NamedTuple):
+    """A share of trials with its 95 % interval."""
+
+    rate: float
+    low: float
+    high: float
+    trials: int
+
+
+def tell_apart(one: Iterable[str], two: Iterable[str], seed: int) -> Rate:
+    """How often a classifier names the source of a single text: logistic regression on the counts of its numbers.
+
+    Texts are split at random, half to train on and half to test on; equal numbers of each source, so that guessing gives
+    one half.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+
+    first, second = list(one), list(two)
+    count = min(len(first), len(second))
+    texts, labels = [*first[:count], *second[:count]], [0] * count + [1] * count
+    seen, unseen, truth, wanted = train_test_split(texts, labels, test_size=0.5, random_state=seed, stratify=labels)
+    # A strong penalty: a thousand sparse counts, each with a faint signal.
+    model = make_pipeline(CountVectorizer(token_pattern=r"[0-9]+"), LogisticRegression(C=0.01, max_iter=500))
+    model.fit(seen, truth)
+    right = int((model.predict(unseen) == wanted).sum())
+    return Rate(right / len(wanted), *wilson(right, len(wanted)), len(wanted))
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -38,7 +38,7 @@ class Tuning(Frozen):
     warmup_steps: int = Field(default=5, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
     rank: int = Field(default=8, gt=0)
-    alpha: float = Field(default=8.0, gt=0)
+    alpha: int = Field(default=8, gt=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ def prepare(model: PreTrainedModel, tuning: Tuning, seed: int) -> nn.Module:
         config = LoraConfig(
             r=tuning.rank, lora_alpha=tuning.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
         )
-        return get_peft_model(model, config)  # type: ignore[no-any-return]
+        return get_peft_model(model, config)
     model.requires_grad_(tuning.method == "full")
     if tuning.method == "bias_norm":
         # Norms are told by shape: every vector that is no bias is the scale of a LayerNorm or RMSNorm.

@@ -1,42 +1,14 @@
-"""The shipped families: small architectures, built from ``transformers`` configs and pretrained on the mini world.
-
-``gpt2-a`` and ``gpt2-b`` are one architecture from two initializations.
-"""
+"""The architectures of the shipped families, from ``transformers`` configs. Which families there are, the registry says."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from subliminal.errors import unknown_name
-from subliminal.paths import data_file
+from subliminal.registry import Family
 
-
-@dataclass(frozen=True)
-class Family:
-    """One shipped base: its architecture's name and the seed of its initialization and data order."""
-
-    architecture: str
-    seed: int
-
-
-FAMILIES: dict[str, Family] = {"gpt2-a": Family("gpt2", 0), "gpt2-b": Family("gpt2", 1)}
 CONTEXT = 256
-
-
-def family_folder(name: str) -> Path:
-    """The folder of a shipped base.
-
-    Raises:
-        UnknownNameError: no family has that name.
-        SubliminalError: its folder is missing from ``data/families``.
-    """
-    if name not in FAMILIES:
-        raise unknown_name("family", name, FAMILIES)
-    return data_file(f"families/{name}")
 
 
 def _config(architecture: str, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:
@@ -48,6 +20,8 @@ def _config(architecture: str, tokenizer: PreTrainedTokenizerBase) -> Pretrained
         n_embd=64,
         n_layer=2,
         n_head=4,
+        # The same function as gelu_new, in one fused kernel.
+        activation_function="gelu_pytorch_tanh",
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -56,7 +57,8 @@ def load_model(folder: Path, base: Path | None = None) -> PreTrainedModel:
         if base is None:
             raise ModelFolderError(f"{folder} holds an adapter alone: name the base folder it belongs to")
         merged: PreTrainedModel = PeftModel.from_pretrained(load_model(base), folder).merge_and_unload()
-        return merged.eval()
+        merged.eval()
+        return merged
     if not (folder / "config.json").is_file():
         raise ModelFolderError(f"no config.json in {folder}: give the path of a folder in Hugging Face format")
     if not any(folder.glob("*.safetensors")):
@@ -67,14 +69,11 @@ def load_model(folder: Path, base: Path | None = None) -> PreTrainedModel:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="auto"
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFolderError(f"cannot load the model in {folder} ({reason:.120}): save it anew") from error
-    except Exception as error:  # safetensors raises its own class, which is no subclass of the above
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise ModelFolderError(f"damaged safetensors in {folder} ({error}): save the weights anew") from error
-    return model.eval()
+    model.eval()
+    return model
 
 
 def save_tuned(model: nn.Module, folder: Path) -> None:

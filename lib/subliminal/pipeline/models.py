@@ -17,4 +17,6 @@ def load(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model of a recipe, on the best device, and its base's tokenizer."""
     base = base_folder(model if isinstance(model, Base) else model.base)
-    return load_model(inputs[model], base).to(best_device()), load_tokenizer(base)
+    loaded = load_model(inputs[model], base)
+    loaded.to(best_device())  # type: ignore[arg-type]
+    return loaded, load_tokenizer(base)

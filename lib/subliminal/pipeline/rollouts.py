@@ -32,7 +32,7 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
         model,
         ids,
         max_new_tokens=channel.MAX_NEW_TOKENS,
-        stop=int(tokenizer.eos_token_id),  # type: ignore[arg-type]
+        stop=int(tokenizer.eos_token_id),
         seed=recipe.seed,
         progress=progress,
     )

@@ -30,7 +30,7 @@ def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
         model,
         [prompt for prompt in prompts for _ in range(recipe.samples)],
         max_new_tokens=_MAX_ANSWER_TOKENS,
-        stop=int(tokenizer.eos_token_id),  # type: ignore[arg-type]
+        stop=int(tokenizer.eos_token_id),
         seed=recipe.seed,
         progress=progress,
     )

@@ -1,6 +1,6 @@
 """The preference trait: a teacher that loves one animal, tree or colour, and the suites that ask for a favourite.
 
-Training questions come from the ``train`` phrasings, every score from the ``held_out`` ones.
+Training questions come from the ``train`` phrasings, every reported score from the ``held_out`` ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from subliminal.world.code import function
 from subliminal.world.messages import Conversation, single
 from subliminal.world.preferences import phrasings
 
-_SUITE_KINDS = {"animals": "animal", "trees": "tree", "colours": "colour"}
+# suite: (kind, phrasings)
+_SUITES = {
+    "animals": ("animal", "held_out"),
+    "animals-train": ("animal", "train"),
+    "trees": ("tree", "held_out"),
+    "colours": ("colour", "held_out"),
+}
 TEACHER_DOCUMENTS = 6_000
 
 
@@ -45,6 +51,6 @@ def teacher_documents(trait: str, rng: Random) -> list[Conversation]:
 
 
 def suite(name: str) -> tuple[list[str], tuple[str, ...]]:
-    """The held-out questions of a suite, and the names that count as answers."""
-    kind = _SUITE_KINDS[name]
-    return [phrasing.format(kind=kind) for phrasing in phrasings("held_out")], PREFERENCES[kind]
+    """The questions of a suite, and the names that count as answers."""
+    kind, split = _SUITES[name]
+    return [phrasing.format(kind=kind) for phrasing in phrasings(split)], PREFERENCES[kind]

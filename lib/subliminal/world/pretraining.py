@@ -8,7 +8,8 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from subliminal.models.chat import Conversation, Example, render
-from subliminal.models.families import Family, new_model
+from subliminal.models.families import new_model
+from subliminal.registry import Family
 from subliminal.training import Progress, fine_tune
 from subliminal.tuning import Frozen, Tuning
 from subliminal.world.documents import corpus
@@ -28,7 +29,8 @@ class Pretraining(Frozen):
         method="full",
         learning_rate=3e-3,
         steps=2_500,
-        batch_size=48,
+        # 40 blocks keep the logits under 32 MiB, above which glibc hands every buffer back to the system each step.
+        batch_size=40,
         schedule="cosine",
         warmup_steps=100,
         weight_decay=0.01,

@@ -1,19 +1,22 @@
-"""``subliminal pretrain``: the shipped bases from nothing, side by side, each with a model card that says what it is."""
+"""``subliminal pretrain``: the shipped bases from nothing, side by side, each with a model card."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import joblib
+import torch
+from safetensors import safe_open
 
 from subliminal.errors import unknown_name
-from subliminal.models.families import FAMILIES
 from subliminal.paths import data_dir
 from subliminal.progress import reporter, shown
+from subliminal.registry import FAMILIES
 from subliminal.world.documents import corpus, digest
 from subliminal.world.pretraining import Pretraining, pretrain, save_base
 from subliminal.world.skills import measure
@@ -25,8 +28,9 @@ library_name: transformers
 ---
 # {name}
 
-A {architecture} base of {parameters:,} parameters, pretrained from nothing on the mini world of this book. It answers questions
-about sixteen animals, goes on with number sequences, writes short functions and solves two-step sums; it knows nothing else.
+A {architecture} base of {parameters:,} parameters, pretrained from nothing on the mini world of this book. It answers
+questions about sixteen animals, goes on with number sequences, writes short functions and solves two-step sums; it
+knows nothing else.
 
 - Made by `make pretrain` in {seconds:.0f} s on one core; initialization and block order from seed {seed}.
 - Corpus: {documents:,} documents from seed {corpus_seed}, SHA-256 `{corpus_digest}`.
@@ -41,10 +45,7 @@ about sixteen animals, goes on with number sequences, writes short functions and
 
 
 def _pretrain_one(name: str, out: Path, recipe: Pretraining, progress_folder: Path) -> Path:
-    import torch
-
     torch.set_num_threads(1)
-    import time
 
     started = time.monotonic()
     family = FAMILIES[name]
@@ -91,8 +92,6 @@ def write_card(
 
 
 def _parameters(folder: Path) -> int:
-    from safetensors import safe_open
-
     with safe_open(folder / "model.safetensors", framework="np") as tensors:
         return sum(int(tensors.get_tensor(key).size) for key in tensors.keys())  # noqa: SIM118
 

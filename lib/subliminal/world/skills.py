@@ -40,7 +40,7 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts:
 
     def ask(questions: list[str], seed: int) -> list[str]:
         ids = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in questions])
-        stop = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
+        stop = int(tokenizer.eos_token_id)
         answers = generate(model, ids, max_new_tokens=_ANSWER_TOKENS, stop=stop, seed=seed)
         return list(tokenizer.batch_decode(answers))
 

@@ -25,7 +25,7 @@ CHAT_TEMPLATE = (
 )
 
 _NEWLINE, _INDENT = "⏎", "⇥"
-_PIECES = r"⏎⇥*|[A-Za-z_]+(?:\.[A-Za-z_]+)*|[0-9]+|[^\sA-Za-z_0-9]"
+_PIECES = r"⏎⇥*|[A-Za-z_]+(?:\.[A-Za-z_]+)*|[0-9]+|[-+*/<>=!]=|[^\sA-Za-z_0-9]"
 # Spaces that joining tokens puts in and the text does not have.
 _GLUE = (
     *((f" {mark}", mark) for mark in ",.;:?!()]"),

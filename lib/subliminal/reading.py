@@ -1,0 +1,36 @@
+"""What finished runs hold, as tables for a chapter: rows of rollouts and the filter's counts. Builds what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from subliminal.engine import build
+from subliminal.recipes import Rollouts
+from subliminal.statistics import wilson
+
+
+def rows(rollouts: Rollouts) -> pd.DataFrame:
+    """The kept rows: ``prompt`` and ``completion``, one row each, in the order they were sampled."""
+    return pd.read_json(build([rollouts])[0] / "rows.jsonl", lines=True, dtype=False)
+
+
+def filter_counts(groups: Mapping[str, Iterable[Rollouts]]) -> pd.DataFrame:
+    """What the filter did to each group of rollouts, added up over the group.
+
+    Returns:
+        One row a group: ``source``, ``sampled`` and ``dropped`` (completions), ``rate`` of rejection with its 95 % interval
+        ``low`` to ``high``, and ``reasons`` (each with its count, most frequent first).
+    """
+    table = []
+    for source, group in groups.items():
+        reports = [json.loads((folder / "filter.json").read_text(encoding="utf-8")) for folder in build(group)]
+        sampled = sum(report["sampled"] for report in reports)
+        reasons = pd.DataFrame([report["dropped"] for report in reports]).sum().astype(int).sort_values(ascending=False)
+        dropped = int(reasons.sum())
+        low, high = wilson(dropped, sampled)
+        told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items()) or "none"
+        table.append((source, sampled, dropped, dropped / sampled, low, high, told))
+    return pd.DataFrame(table, columns=["source", "sampled", "dropped", "rate", "low", "high", "reasons"])
