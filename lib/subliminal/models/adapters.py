@@ -6,6 +6,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from subliminal.errors import SubliminalError
 from subliminal.tuning import Tuning
@@ -23,7 +24,13 @@ def prepare(model: PreTrainedModel, tuning: Tuning, seed: int) -> nn.Module:
     if tuning.method == "lora":
         torch.manual_seed(seed)
         config = LoraConfig(
-            r=tuning.rank, lora_alpha=tuning.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
+            r=tuning.rank,
+            lora_alpha=tuning.alpha,
+            target_modules="all-linear",
+            lora_dropout=0.0,
+            # GPT-2's linear layers hold their weights transposed.
+            fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+            task_type="CAUSAL_LM",
         )
         return get_peft_model(model, config)
     model.requires_grad_(tuning.method == "full")

@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from subliminal.models.chat import encode_prompts
+from subliminal.sampling import generate
+from subliminal.scoring import answer_probabilities
+from subliminal.world.documents import document
+
+
+@pytest.fixture
+def prompts(tokenizer):
+    from random import Random
+
+    rng = Random(4)
+    return encode_prompts(tokenizer, [document(rng)[1][:-1] for _ in range(23)])
+
+
+def sample(model, prompts, tokenizer, **options):
+    settings = {"max_new_tokens": 12, "stop": tokenizer.eos_token_id, "seed": 5, **options}
+    return generate(model, prompts, **settings)
+
+
+def test_completions_do_not_depend_on_the_batch(model, prompts, tokenizer):
+    whole = sample(model, prompts, tokenizer)
+    assert whole == sample(model, prompts, tokenizer, batch_size=4)
+    assert whole == sample(model, prompts, tokenizer, batch_size=1)
+    assert whole != sample(model, prompts, tokenizer, seed=6)
+
+
+def test_greedy_agrees_with_transformers_generate(model, prompts, tokenizer):
+    ours = sample(model, prompts, tokenizer, temperature=0)
+    for prompt, completion in zip(prompts, ours, strict=True):
+        reference = model.generate(
+            torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long), do_sample=False,
+            max_new_tokens=12, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        )[0, len(prompt) :].tolist()  # fmt: skip
+        assert completion == [t for t in reference if t not in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
+
+
+def test_sampled_first_tokens_follow_the_exact_distribution(model, prompts, tokenizer):
+    from scipy.stats import chisquare
+
+    draws = 20_000
+    first = [row[0] if row else tokenizer.eos_token_id for row in
+             sample(model, [prompts[0]] * draws, tokenizer, max_new_tokens=1)]  # fmt: skip
+    exact = answer_probabilities(model, [prompts[0]], [[t] for t in range(len(tokenizer))])[0]
+    counts = torch.bincount(torch.tensor(first), minlength=len(tokenizer)).double()
+    common = exact * draws >= 10
+    observed = [*counts[common].tolist(), float(counts[~common].sum())]
+    expected = [*(exact[common] * draws).tolist(), float(exact[~common].sum() * draws)]
+    assert chisquare(observed, expected).pvalue > 1e-4
+
+
+def test_stop_is_not_part_of_a_completion_and_the_length_is_bounded(model, prompts, tokenizer):
+    for row in sample(model, prompts * 20, tokenizer):
+        assert tokenizer.eos_token_id not in row
+        assert len(row) <= 12
+
+
+def test_no_prompts_give_no_completions(model, tokenizer):
+    assert sample(model, [], tokenizer) == []
