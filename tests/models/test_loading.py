@@ -70,12 +70,11 @@ def test_damaged_weights_are_one_line(base_folder, damage):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
-def test_a_damaged_config_or_tokenizer_is_one_line(base_folder, name):
+@pytest.mark.parametrize(("name", "load"), [("config.json", load_model), ("tokenizer.json", load_tokenizer)])
+def test_a_damaged_config_or_tokenizer_is_one_line(base_folder, name, load):
     (base_folder / name).write_text("{")
     with pytest.raises(ModelFolderError) as caught:
-        load_tokenizer(base_folder)
-        load_model(base_folder)
+        load(base_folder)
     assert "\n" not in str(caught.value)
 
 
