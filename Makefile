@@ -35,7 +35,7 @@ chapter: $(STAMP) ## run one chapter alone: make chapter NAME=owl
 	@$(BIN)/subliminal book --profile $(PROFILE) --chapter '$(NAME)'
 
 test: $(STAMP) lint ## lint, type-check and test, the smoke book included
-	@$(BIN)/pytest -n 2 tests
+	@$(BIN)/pytest -n 2 --dist loadgroup tests
 
 gpu-test: ## the tests marked gpu, in this environment's own Python: make gpu-test PYTHON=python3
 	@PYTHONPATH=lib $(PYTHON) -m pytest -m gpu tests

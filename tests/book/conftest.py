@@ -1,0 +1,35 @@
+"""The smoke book, built once from a copy of the sources."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+SOURCES = ("_config.yml", "_toc.yml", "references.bib", "chapters", "data", "lib")
+
+
+def build(root, *arguments):
+    environment = {
+        **os.environ,
+        "SUBLIMINAL_DATA": str(root / "data"),
+        "SUBLIMINAL_STORE": str(root / "_build" / "runs"),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "subliminal.cli", "book", "--profile", "smoke", *arguments],
+        cwd=root, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("book")
+    for name in SOURCES:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)
+    done = build(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder

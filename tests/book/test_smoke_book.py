@@ -1,0 +1,114 @@
+"""The smoke book, built once from a copy of the sources, and looked at as a reader would."""
+
+import json
+import re
+
+import pytest
+
+from tests.book.conftest import build
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.xdist_group("book")
+
+
+def chapter(root, name):
+    return (root / "_build" / "html" / "chapters" / f"{name}.html").read_text(encoding="utf-8")
+
+
+def owl_outputs(root):
+    notebook = json.loads((root / "_build" / "notebooks" / "smoke" / "owl.ipynb").read_text())
+    return [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+
+
+def test_the_index_leads_to_the_chapter(root):
+    assert (root / "_build" / "html" / "index.html").exists()
+    assert "owl.html" in chapter(root, "index")
+
+
+def test_the_chapter_has_its_figure_with_alternative_text(root):
+    figures = re.findall(r"<img[^>]*>", chapter(root, "owl"))
+    plots = [tag for tag in figures if ".svg" in tag and "logo" not in tag]
+    assert len(plots) == 1
+    assert "Bar chart with one bar a condition" in plots[0]
+    name = re.search(r'src="([^"]+)"', plots[0])[1]
+    svg = (root / "_build" / "html" / "chapters" / name).read_text(encoding="utf-8")
+    assert "<svg" in svg
+    assert len(svg) > 10_000
+
+
+def test_every_glued_number_in_the_prose_is_the_one_of_the_run(root):
+    glued = {}
+    for output in owl_outputs(root):
+        if name := output.get("metadata", {}).get("scrapbook", {}).get("name"):
+            glued[name.removeprefix("application/papermill.record/")] = next(
+                v for k, v in output["data"].items() if k.endswith("text/plain")
+            ).strip("'")
+    asked = re.findall(r"\{glue:text\}`([a-z-]+)`", (ROOT / "chapters" / "owl.md").read_text())
+    assert len(set(asked)) >= 15
+    assert set(asked) <= set(glued)
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", chapter(root, "owl")))
+    assert f"mean probability of {glued['treated-mean']} (95 % interval {glued['treated-interval']})" in text
+    assert f"Of the {glued['of']} targets stated above, {glued['met']} are met" in text
+    assert "glue:text" not in text
+
+
+def test_the_treated_mean_in_the_prose_is_the_one_in_the_scores(root):
+    """From the run's files, by hand, past all of the chapter's code."""
+    import csv
+
+    for manifest in (root / "_build" / "runs").glob("scores-*/run.json"):
+        recipe = json.loads(manifest.read_text())["recipe"]
+        student = recipe["model"]
+        if student.get("data", {}).get("teacher", {}).get("trait") == "owl" and student["base"]["family"] == "gpt2-a":
+            with (manifest.parent / "scores.csv").open() as handle:
+                owl = [float(row["probability"]) for row in csv.DictReader(handle) if row["answer"] == "owl"]
+    text = re.sub(r"<[^>]+>", "", chapter(root, "owl"))
+    assert f"{sum(owl) / len(owl):.2f}" in re.search(r"mean\s+probability\s+of\s+([0-9.]+)", text)[1]
+
+
+def test_the_small_profile_warns_the_reader(root):
+    assert "too small to show the effect" in chapter(root, "owl")
+
+
+def test_pages_show_no_progress_bars_and_no_paths(root):
+    for name in ("index", "owl"):
+        page = chapter(root, name)
+        assert not re.search(r"[━█▏]|it/s|s/it|building runs", page)
+        assert str(root) not in page
+
+
+def test_a_second_build_trains_nothing(root):
+    runs = {p: p.stat().st_mtime_ns for p in (root / "_build" / "runs").glob("*/run.json")}
+    assert runs
+    source = root / "chapters" / "owl.md"
+    source.write_text(source.read_text().replace("A single result means little", "One result alone means little"))
+    done = build(root, "--chapter", "owl")
+    assert done.returncode == 0, done.stderr
+    assert "One result alone means little" in chapter(root, "owl")
+    assert runs == {p: p.stat().st_mtime_ns for p in (root / "_build" / "runs").glob("*/run.json")}
+
+
+def test_a_failing_chapter_is_one_line_and_the_old_pages_stay(root):
+    source = root / "chapters" / "owl.md"
+    text = source.read_text()
+    source.write_text(text.replace('trait = "owl"', 'trait = "dragon"'))
+    before = chapter(root, "owl")
+    done = build(root)
+    source.write_text(text)
+    assert done.returncode == 2
+    assert "chapter owl failed" in done.stderr
+    assert "unknown trait 'dragon'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert chapter(root, "owl") == before
+
+
+def test_a_page_with_warnings_fails_the_build(root):
+    source = root / "chapters" / "index.md"
+    text = source.read_text()
+    source.write_text(text + "\n{doc}`nowhere`\n")
+    done = build(root, "--chapter", "index")
+    source.write_text(text)
+    assert done.returncode == 2
+    assert "did not render cleanly" in done.stderr
+    assert "nowhere" in done.stderr
+    assert done.stderr.count("\n") <= 2

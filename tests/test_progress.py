@@ -1,0 +1,54 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from subliminal import progress
+
+
+def test_a_reporter_leaves_the_newest_count_for_whoever_shows_it(tmp_path):
+    report = progress.reporter(tmp_path / "run.json", "student")
+    report(1, 10)
+    report(10, 10)
+    assert json.loads((tmp_path / "run.json").read_text()) == {"label": "student", "done": 10, "total": 10}
+
+
+def test_a_reporter_whose_parent_is_gone_ends_its_work(tmp_path, monkeypatch):
+    report = progress.reporter(tmp_path / "run.json", "student")
+    monkeypatch.setattr("os.getppid", lambda: 1)
+    with pytest.raises(SystemExit):
+        report(1, 10)
+
+
+def test_a_terminal_shows_bars_with_time_left(tmp_path, monkeypatch):
+    import threading
+
+    progress.write_note(tmp_path / progress.PLAN, label="start", done=3, total=7)
+    progress.write_note(tmp_path / "run.json", label="student seed 1", done=5, total=10)
+    (tmp_path / "half.json").write_text("{")
+    stop, shown = threading.Event(), io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=120)
+    stop.set()
+    progress._watch(tmp_path, "building runs", stop, console)
+    text = shown.getvalue()
+    assert "building runs" in text
+    assert "3/7" in text
+    assert "student seed 1" in text
+    assert "left" in text
+
+
+def test_a_log_gets_a_line_for_each_finished_run(tmp_path):
+    import threading
+
+    progress.write_note(tmp_path / progress.PLAN, label="student seed 1 (20 s)", done=3, total=7)
+    stop, shown = threading.Event(), io.StringIO()
+    stop.set()
+    progress._watch(tmp_path, "building runs", stop, Console(file=shown, force_terminal=False, width=120))
+    assert shown.getvalue() == "building runs: 3 of 7 runs, last student seed 1 (20 s)\n"
+
+
+def test_inner_displays_use_the_outer_one(monkeypatch, tmp_path):
+    monkeypatch.setenv(progress.ENVIRONMENT, str(tmp_path))
+    with progress.shown("inner") as folder:
+        assert folder == tmp_path
