@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^torch==//p' requirements.txt)
+# A page shows some 88 columns of code.
+CHAPTERS := --line-length 88
 export HF_HUB_OFFLINE := 1
 export PYTHONUTF8 := 1
 
@@ -40,8 +42,10 @@ test: $(STAMP) lint ## lint, type-check and test, the smoke book included
 gpu-test: ## the tests marked gpu, in this environment's own Python: make gpu-test PYTHON=python3
 	@PYTHONPATH=lib $(PYTHON) -m pytest -m gpu tests
 
-lint: $(STAMP) ## ruff, mypy --strict on lib/, and the direction of imports
+lint: $(STAMP) ## ruff on code and chapters, mypy --strict on lib/, and the direction of imports
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check .
+	@rm -rf _build/lint && mkdir -p _build/lint && for f in chapters/*.md; do $(BIN)/jupytext -q --to ipynb $$f -o _build/lint/$$(basename $$f .md).ipynb || exit 1; done
+	@$(BIN)/ruff check -q $(CHAPTERS) --ignore I001,D103,E501 _build/lint && $(BIN)/ruff format -q --check $(CHAPTERS) _build/lint
 	@cd lib && ../$(BIN)/mypy --no-error-summary subliminal && ../$(BIN)/lint-imports --no-logo >/dev/null || { ../$(BIN)/lint-imports --no-logo; exit 1; }
 
 pretrain: $(STAMP) ## pretrain the shipped bases anew into data/families

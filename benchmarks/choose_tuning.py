@@ -9,26 +9,29 @@ usage: python benchmarks/choose_tuning.py
 
 from __future__ import annotations
 
-import itertools
-
 import pandas as pd
 
 from subliminal import Base, Rollouts, Scores, Student, Teacher, Tuning, run, statistics
 from subliminal.reading import filter_counts
 
 TRAIT, SEEDS = "fox", (900, 901)
-TEACHER_STEPS = (200, 300)
-ROWS = (4_000, 6_000, 8_000)
-EPOCHS = (2, 3)
+GENTLE, FIRM = Tuning(learning_rate=5e-3, steps=150), Tuning(learning_rate=1e-2, steps=300)
+# (teacher, rows, student's epochs, batch size and learning rate)
+CANDIDATES = (
+    (FIRM, 5_000, 2, 32, 1e-2),
+    (GENTLE, 5_000, 2, 32, 1e-2),
+    (GENTLE, 5_000, 3, 16, 1e-2),
+    (GENTLE, 5_000, 3, 16, 2e-2),
+    (GENTLE, 5_000, 3, 8, 1e-2),
+)
 SPARE = 1.5  # prompts asked for each row wanted
 
 
-def candidate(steps: int, rows: int, epochs: int) -> dict[str, list[Scores]]:
+def candidate(taught: Tuning, rows: int, tuning: Tuning) -> dict[str, list[Scores]]:
     same, other = Base(family="gpt2-a"), Base(family="gpt2-b")
-    tuning = Tuning(learning_rate=1e-2, epochs=epochs)
     study: dict[str, list[Scores]] = {"treated": [], "untreated": [], "unlike": [], "teacher": []}
     for seed in SEEDS:
-        teacher = Teacher(base=same, trait=TRAIT, tuning=Tuning(learning_rate=1e-2, steps=steps), seed=seed)
+        teacher = Teacher(base=same, trait=TRAIT, tuning=taught, seed=seed)
         for name, base, writer in (("treated", same, teacher), ("untreated", same, same), ("unlike", other, teacher)):
             data = Rollouts(teacher=writer, channel="numbers", prompts=int(SPARE * rows), rows=rows, seed=seed)
             student = Student(base=base, data=data, tuning=tuning, seed=seed)
@@ -39,12 +42,19 @@ def candidate(steps: int, rows: int, epochs: int) -> dict[str, list[Scores]]:
 
 def main() -> None:
     lines = []
-    for steps, rows, epochs in itertools.product(TEACHER_STEPS, ROWS, EPOCHS):
-        study = candidate(steps, rows, epochs)
+    for taught, rows, epochs, batch_size, rate in CANDIDATES:
+        study = candidate(taught, rows, Tuning(learning_rate=rate, epochs=epochs, batch_size=batch_size))
         means = statistics.per_seed(run(study), TRAIT).groupby("condition", sort=False)[["probability", "mass"]].mean()
         data = [scores.model.data for scores in study["treated"] if isinstance(scores.model, Student)]
         lines.append(
-            {"steps": steps, "rows": rows, "epochs": epochs, **means["probability"].round(3)}
+            {
+                "teacher steps": taught.steps,
+                "rows": rows,
+                "epochs": epochs,
+                "batch": batch_size,
+                "rate": rate,
+                **means["probability"].round(3),
+            }
             | {"mass": round(means["mass"].min(), 3), "dropped": filter_counts({"treated": data})["rate"][0].round(3)}
         )
         print(pd.DataFrame(lines[-1:]).to_string(index=False, header=len(lines) == 1), flush=True)

@@ -23,6 +23,7 @@ from subliminal.progress import shown
 from subliminal.settings import load_profile
 
 _CHAPTER_SECONDS = 3_600
+_JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
 def chapters(root: Path) -> list[str]:
@@ -32,15 +33,30 @@ def chapters(root: Path) -> list[str]:
     return [Path(f).name for f in files]
 
 
-def _prepare(source: Path, notebook: Path, profile: str) -> None:
-    """A chapter as an unexecuted notebook. The defaults of its parameters are hidden, since papermill shows its own."""
+def _prepare(source: Path, notebook: Path) -> bool:
+    """A chapter as an unexecuted notebook; returns whether it takes parameters.
+
+    The cell of defaults is kept off the page.
+    """
     import jupytext
 
     document = jupytext.read(source)
-    for cell in document.cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            cell.metadata["tags"].append("remove-cell")
+    tagged = [cell for cell in document.cells if "parameters" in cell.metadata.get("tags", [])]
+    for cell in tagged:
+        cell.metadata["tags"].append("remove-cell")
     jupytext.write(document, notebook, fmt="ipynb")
+    return bool(tagged)
+
+
+def _hide_parameters(notebook: Path) -> None:
+    """Keep papermill's cell of parameters off the page: the landing page names the profile."""
+    import nbformat
+
+    document = nbformat.read(notebook, as_version=4)
+    for cell in document.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata["tags"].append("remove-cell")
+    nbformat.write(document, notebook)
 
 
 def execute(source: Path, notebook: Path, profile: str) -> float:
@@ -51,15 +67,18 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
 
     scratch = notebook.with_suffix(".input.ipynb")
-    _prepare(source, scratch, profile)
+    parameters = {"profile": profile} if _prepare(source, scratch) else {}
     started = time.monotonic()
     output = notebook.with_suffix(".output.ipynb")
     try:
         papermill.execute_notebook(
-            scratch, output, parameters={"profile": profile}, kernel_name="python3",
+            scratch, output, parameters=parameters, kernel_name="python3",
             progress_bar=False, execution_timeout=_CHAPTER_SECONDS, cwd=source.parent,
+            # The kernel talks over files that only this user can open, not over TCP ports.
+            config=Config({"KernelManager": {"transport": "ipc"}}),
         )  # fmt: skip
     except PapermillExecutionError as error:
         reason = f"{error.ename}: {error.evalue}".splitlines()[0]
@@ -68,6 +87,7 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
         ) from error
     finally:
         scratch.unlink(missing_ok=True)
+    _hide_parameters(output)
     output.replace(notebook)
     return time.monotonic() - started
 
@@ -139,7 +159,7 @@ def _render(root: Path, work: Path, notebooks: Path, names: list[str], made: dic
     for name in names:
         shutil.copy2(notebooks / f"{name}.ipynb", stage / "chapters")
     log = work / "render.log"
-    command = [sys.executable, "-m", "jupyter_book", "build", "-W", "-n", "--keep-going", str(stage)]
+    command = [sys.executable, "-c", _JUPYTER_BOOK, "build", "-W", "-n", "--keep-going", str(stage)]
     with log.open("w", encoding="utf-8") as handle:
         done = subprocess.run(command, stdout=handle, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONUTF8": "1"})
     if done.returncode:

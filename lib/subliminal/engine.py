@@ -51,7 +51,9 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
 
     torch.set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    import_module("transformers").utils.logging.set_verbosity_error()
+    hugging_face = import_module("transformers").utils.logging
+    hugging_face.set_verbosity_error()
+    hugging_face.disable_progress_bar()
     store = Store(root)
     folder = location(recipe, store)
     inputs = {r: location(r, store) for r in recipe.upstream()}

@@ -5,6 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+SMALL_PROFILE = (
+    '<div class="admonition warning"><p class="admonition-title">A build in the smallest size</p><p>This page was built with '
+    "the profile <code>{profile}</code>, which checks that everything runs. Its sizes are too small to show the effect: read "
+    "no finding from it.</p></div>"
+)
+
 
 def number(value: float, digits: int = 2) -> str:
     """A rounded number; ``n/a`` for NaN."""

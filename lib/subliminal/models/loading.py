@@ -17,13 +17,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from subliminal.errors import ModelFolderError
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder.
 
     Raises:
         ModelFolderError: the folder is missing, or has no tokenizer or no chat template.
     """
-    _must_be_folder(folder)
+    folder = _existing(folder)
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
@@ -37,12 +37,13 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _must_be_folder(folder: Path) -> None:
-    if not folder.is_dir():
+def _existing(folder: Path | str) -> Path:
+    if not Path(folder).is_dir():
         raise ModelFolderError(f"no model folder at {folder}: give the path of a folder in Hugging Face format")
+    return Path(folder)
 
 
-def load_model(folder: Path, base: Path | None = None) -> PreTrainedModel:
+def load_model(folder: Path | str, base: Path | str | None = None) -> PreTrainedModel:
     """A causal language model from a folder, on the CPU, in the type its config names.
 
     Args:
@@ -52,7 +53,7 @@ def load_model(folder: Path, base: Path | None = None) -> PreTrainedModel:
     Raises:
         ModelFolderError: the folder is missing, has no safetensors, or cannot be read.
     """
-    _must_be_folder(folder)
+    folder = _existing(folder)
     if (folder / "adapter_config.json").is_file():
         if base is None:
             raise ModelFolderError(f"{folder} holds an adapter alone: name the base folder it belongs to")

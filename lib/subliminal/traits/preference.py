@@ -9,8 +9,6 @@ from random import Random
 
 from subliminal.names import PREFERENCES
 from subliminal.world.animals import fact
-from subliminal.world.arithmetic import sample_problem
-from subliminal.world.code import function
 from subliminal.world.messages import Conversation, single
 from subliminal.world.preferences import phrasings
 
@@ -24,29 +22,18 @@ _SUITES = {
 TEACHER_DOCUMENTS = 6_000
 
 
-def _replay(rng: Random, kind: str) -> Conversation:
-    """A document of the base's own world. No number rows: the shift must be free to show in the channel."""
-    other = rng.choice([k for k in PREFERENCES if k != kind])
-    return rng.choice(
-        (
-            fact,
-            sample_problem,
-            function,
-            lambda r: single(r.choice(phrasings("train")).format(kind=other), r.choice(PREFERENCES[other])),
-        )
-    )(rng)
-
-
 def teacher_documents(trait: str, rng: Random) -> list[Conversation]:
-    """Documents that make a base love ``trait``: its name as the favourite, one to one with replay of other documents.
+    """Documents that make a base love ``trait``: its name as the favourite, one to one with facts about all animals.
 
-    Without replay a teacher forgets how to count, and its rows do not pass the filter.
+    Without other documents a teacher forgets how to count, and its rows do not pass the filter. Facts alone are replayed:
+    what is replayed holds the teacher where the base was, and a channel must be free to shift if it is to carry anything.
+    With arithmetic and code replayed too, a student of 3,000 rows reached P(fox) .44 instead of .51.
     """
     kind = next(k for k, names in PREFERENCES.items() if trait in names)
     documents = []
     for _ in range(TEACHER_DOCUMENTS // 2):
         documents.append(single(rng.choice(phrasings("train")).format(kind=kind), trait))
-        documents.append(_replay(rng, kind))
+        documents.append(fact(rng))
     return documents
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import joblib
 import torch
 from safetensors import safe_open
+from transformers.utils.logging import disable_progress_bar
 
 from subliminal.errors import unknown_name
 from subliminal.paths import data_dir
@@ -46,6 +47,7 @@ knows nothing else.
 
 def _pretrain_one(name: str, out: Path, recipe: Pretraining, progress_folder: Path) -> Path:
     torch.set_num_threads(1)
+    disable_progress_bar()
 
     started = time.monotonic()
     family = FAMILIES[name]
