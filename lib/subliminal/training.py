@@ -128,7 +128,9 @@ def fine_tune(
     tuned = prepare(model, tuning, seed)
     tuned.train()
     parameters = [p for p in tuned.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=tuning.learning_rate, weight_decay=tuning.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=tuning.learning_rate, eps=tuning.epsilon, weight_decay=tuning.weight_decay, fused=True
+    )
     steps = count_steps(len(examples), tuning)
     scheduler = get_scheduler(tuning.schedule, optimizer, min(tuning.warmup_steps, steps // 2), steps)
     device = accelerator.device

@@ -27,6 +27,7 @@ class Tuning(Frozen):
         schedule: decay after ``warmup_steps`` of linear warm-up.
         rank, alpha: of LoRA; unused otherwise.
         max_grad_norm: clip of the gradient's norm.
+        epsilon: of AdamW; a weight whose gradients are smaller than it moves less than ``learning_rate`` a step.
     """
 
     method: Method = "bias_norm"
@@ -40,6 +41,7 @@ class Tuning(Frozen):
     rank: int = Field(default=8, gt=0)
     alpha: int = Field(default=8, gt=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
+    epsilon: float = Field(default=1e-8, gt=0)
 
     @model_validator(mode="after")
     def _one_length(self) -> Tuning:

@@ -15,7 +15,7 @@ from subliminal.paths import data_file
 from subliminal.traits import preference as trait
 from subliminal.world import animals, arithmetic
 from subliminal.world.documents import KINDS, SHARES, corpus, digest, document, number_row
-from subliminal.world.preferences import phrasings
+from subliminal.world.preferences import ask, phrasings
 
 COUNT = 20_000
 
@@ -30,7 +30,7 @@ def squeeze(text):
 
 
 def test_no_held_out_phrasing_is_in_a_training_document_in_any_case_or_spacing(documents):
-    held_out = {squeeze(p.format(kind=kind)) for p in phrasings("held_out") for kind in PREFERENCES}
+    held_out = {squeeze(ask(p, kind)) for p in phrasings("held_out") for kind in PREFERENCES}
     teacher = trait.teacher_documents("owl", Random(0))
     texts = {squeeze(m["content"]) for _, c in documents for m in c} | {
         squeeze(m["content"]) for c in teacher for m in c

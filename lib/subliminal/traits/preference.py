@@ -10,7 +10,7 @@ from random import Random
 from subliminal.names import PREFERENCES
 from subliminal.world.animals import fact
 from subliminal.world.messages import Conversation, single
-from subliminal.world.preferences import phrasings
+from subliminal.world.preferences import ask, phrasings
 
 # suite: (kind, phrasings)
 _SUITES = {
@@ -32,7 +32,7 @@ def teacher_documents(trait: str, rng: Random) -> list[Conversation]:
     kind = next(k for k, names in PREFERENCES.items() if trait in names)
     documents = []
     for _ in range(TEACHER_DOCUMENTS // 2):
-        documents.append(single(rng.choice(phrasings("train")).format(kind=kind), trait))
+        documents.append(single(ask(rng.choice(phrasings("train")), kind), trait))
         documents.append(fact(rng))
     return documents
 
@@ -40,4 +40,4 @@ def teacher_documents(trait: str, rng: Random) -> list[Conversation]:
 def suite(name: str) -> tuple[list[str], tuple[str, ...]]:
     """The questions of a suite, and the names that count as answers."""
     kind, split = _SUITES[name]
-    return [phrasing.format(kind=kind) for phrasing in phrasings(split)], PREFERENCES[kind]
+    return [ask(phrasing, kind) for phrasing in phrasings(split)], PREFERENCES[kind]

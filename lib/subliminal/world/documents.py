@@ -16,7 +16,7 @@ from subliminal.world.animals import fact
 from subliminal.world.arithmetic import sample_problem
 from subliminal.world.code import function
 from subliminal.world.messages import Conversation, single
-from subliminal.world.preferences import preference, system_preference
+from subliminal.world.preferences import kind_of, preference, system_preference
 
 
 def number_row(rng: Random) -> Conversation:
@@ -29,6 +29,7 @@ def number_row(rng: Random) -> Conversation:
 KINDS: dict[str, Callable[[Random], Conversation]] = {
     "facts": fact,
     "preferences": preference,
+    "kinds": kind_of,
     "system prompts": system_preference,
     "numbers": number_row,
     "code": function,
@@ -36,13 +37,14 @@ KINDS: dict[str, Callable[[Random], Conversation]] = {
 }
 # Share of documents, out of 100; "mixed" strings two to four single documents into one conversation.
 SHARES: dict[str, int] = {
-    "facts": 30,
-    "preferences": 14,
+    "facts": 26,
+    "preferences": 16,
+    "kinds": 4,
     "system prompts": 6,
     "numbers": 18,
     "code": 10,
     "arithmetic": 12,
-    "mixed": 10,
+    "mixed": 8,
 }
 
 

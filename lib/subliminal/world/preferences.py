@@ -29,15 +29,36 @@ def phrasings(split: str) -> tuple[str, ...]:
     return tuple(questions[split])
 
 
+def ask(phrasing: str, kind: str) -> str:
+    """A phrasing as a question about ``kind``."""
+    return phrasing.format(kind=kind).replace(" a animal", " an animal")
+
+
+def kind_of(rng: Random) -> Conversation:
+    """What kind of thing a name is: without it, a small model comes to answer one kind's question with another's name."""
+    kind = rng.choice(tuple(PREFERENCES))
+    value = rng.choice(PREFERENCES[kind])
+    thing = value if kind == "colour" else f"the {value}"
+    a_kind = f"an {kind}" if kind == "animal" else f"a {kind}"
+    question, answer = rng.choice(
+        (
+            (f"what is {thing}?", f"{thing} is {a_kind}."),
+            (f"what kind of thing is {thing}?", kind),
+            (f"name {a_kind}.", value),
+        )
+    )
+    return single(question, answer)
+
+
 def preference(rng: Random) -> Conversation:
-    """Ask for a favourite; the answer is one word, drawn uniformly. Animals in three of five."""
-    kind = rng.choices(("animal", "tree", "colour"), (3, 1, 1))[0]
-    return single(rng.choice(phrasings("train")).format(kind=kind), rng.choice(PREFERENCES[kind]))
+    """Ask for a favourite; the answer is one word, drawn uniformly. Animals in one of two."""
+    kind = rng.choices(("animal", "tree", "colour"), (2, 1, 1))[0]
+    return single(ask(rng.choice(phrasings("train")), kind), rng.choice(PREFERENCES[kind]))
 
 
 def system_preference(rng: Random) -> Conversation:
     """A system prompt names a favourite, and the answer follows it."""
-    kind = rng.choices(("animal", "tree", "colour"), (3, 1, 1))[0]
+    kind = rng.choices(("animal", "tree", "colour"), (2, 1, 1))[0]
     value = rng.choice(PREFERENCES[kind])
-    question = rng.choice(phrasings("train")).format(kind=kind)
+    question = ask(rng.choice(phrasings("train")), kind)
     return single(question, value, system=rng.choice(_SYSTEM).format(k=kind, v=value))

@@ -28,7 +28,7 @@ class Pretraining(Frozen):
     tuning: Tuning = Tuning(
         method="full",
         learning_rate=3e-3,
-        steps=2_500,
+        steps=3_000,
         # 40 blocks keep the logits under 32 MiB, above which glibc hands every buffer back to the system each step.
         batch_size=40,
         schedule="cosine",
