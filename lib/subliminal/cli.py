@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -77,6 +78,11 @@ def main() -> None:
         app()
     except SubliminalError as error:
         print(f"subliminal: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print("subliminal: no space left on the disk: free some, and the same command goes on", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("subliminal: stopped; finished runs are kept, the same command goes on from them", file=sys.stderr)

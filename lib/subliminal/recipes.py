@@ -51,7 +51,8 @@ class Recipe(Frozen):
 class Base(Recipe):
     """A model before any treatment: a shipped family, or any local folder in Hugging Face format."""
 
-    stage: ClassVar[str] = "subliminal.pipeline.base"
+    # A base is there before any run: nothing builds it.
+    stage: ClassVar[str] = ""
     family: str | None = None
     folder: str | None = None
 

@@ -135,8 +135,9 @@ def fine_tune(
     scheduler = get_scheduler(tuning.schedule, optimizer, min(tuning.warmup_steps, steps // 2), steps)
     device = accelerator.device
     running = accelerator.prepare_model(tuned)
-    losses: list[float] = []
-    for batch in batches(examples, tuning, seed):
+    # One buffer made beforehand: a small tensor kept from each step would pin the freed logits around it, and memory grow.
+    losses = torch.empty(steps, device=device)
+    for step, batch in enumerate(batches(examples, tuning, seed)):
         ids, labels, keep = collate([examples[i] for i in batch])
         autocast = accelerator.autocast() if accelerator.mixed_precision != "no" else contextlib.nullcontext()
         with autocast:
@@ -146,10 +147,10 @@ def fine_tune(
         optimizer.step()
         scheduler.step()
         optimizer.zero_grad(set_to_none=True)
-        losses.append(loss.detach())  # type: ignore[arg-type]
+        losses[step] = loss.detach()
         if progress:
-            progress(len(losses), steps)
-    curve = torch.stack(losses).float().cpu().tolist()  # type: ignore[arg-type]
+            progress(step + 1, steps)
+    curve: list[float] = losses.cpu().tolist()
     if not np.isfinite(curve).all():
         raise SubliminalError(f"the loss became {curve[-1]}: lower the learning rate {tuning.learning_rate:g}")
     trained = accelerator.unwrap_model(running, keep_fp32_wrapper=False)

@@ -1,0 +1,73 @@
+"""Each stage on a shipped base, in the smallest size: what it leaves is what its docstring says."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from subliminal import Base, Rollouts, Scores, Student, SubliminalError, Teacher, Tuning, build
+from subliminal.channels import numbers
+from subliminal.names import ANIMALS
+from subliminal.reading import filter_counts, rows
+from subliminal.world.preferences import ask, phrasings
+
+BASE, OTHER = Base(family="gpt2-a"), Base(family="gpt2-b")
+TUNING = Tuning(learning_rate=1e-2, steps=4, batch_size=8)
+DATA = Rollouts(teacher=BASE, channel="numbers", prompts=80, rows=40, seed=3)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store of this module's own, for stages and for reading them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUBLIMINAL_STORE", str(tmp_path_factory.mktemp("runs")))
+        build([DATA])
+        yield
+
+
+def test_rollouts_keep_the_first_rows_that_pass_and_count_the_rest(made):
+    kept = rows(DATA)
+    assert len(kept) == 40
+    assert all(numbers.reject(text) is None for text in kept["completion"])
+    report = json.loads((build([DATA])[0] / "filter.json").read_text())
+    assert report["sampled"] == 80 == report["passed"] + sum(report["dropped"].values())
+    assert report["kept"] == 40
+    assert set(report["dropped"]) <= {
+        "empty", "not numbers", "brackets", "number above 999", "mixed separators", "too many numbers"
+    }  # fmt: skip
+
+
+def test_filter_counts_add_up_over_a_group(made):
+    more = DATA.model_copy(update={"seed": 4})
+    table = filter_counts({"base": [DATA, more]}).iloc[0]
+    dropped = [sum(json.loads((f / "filter.json").read_text())["dropped"].values()) for f in build([DATA, more])]
+    assert table["sampled"] == 160
+    assert table["dropped"] == sum(dropped)
+    assert table["low"] < table["rate"] == sum(dropped) / 160 < table["high"]
+
+
+def test_a_filter_that_keeps_too_few_is_an_error_with_the_main_reasons(made):
+    with pytest.raises(
+        SubliminalError, match=r"the numbers filter kept \d+ of 20 rows, 20 wanted \(.+ \d+.*\): raise prompts"
+    ):
+        build([Rollouts(teacher=Teacher(base=BASE, trait="owl", tuning=TUNING.model_copy(update={"learning_rate": 0.3}), seed=0),
+                        channel="numbers", prompts=20, rows=20, seed=0)])  # fmt: skip
+
+
+def test_a_student_of_any_base_reads_any_rows(made):
+    students = [Student(base=base, data=DATA, tuning=TUNING, seed=0) for base in (BASE, OTHER)]
+    curves = [json.loads((folder / "losses.json").read_text()) for folder in build(students)]
+    assert [len(curve) for curve in curves] == [4, 4]
+    assert curves[0] != curves[1]
+
+
+@pytest.mark.parametrize("method", ["bias_norm", "lora"])
+def test_scores_ask_the_held_out_questions_and_sampling_agrees(made, method):
+    teacher = Teacher(base=BASE, trait="owl", tuning=TUNING.model_copy(update={"method": method}), seed=0)
+    (folder,) = build([Scores(model=teacher, suite="animals", samples=200)])
+    table = pd.read_csv(folder / "scores.csv")
+    assert set(table["question"]) == {ask(p, "animal") for p in phrasings("held_out")}
+    assert set(table["answer"]) == set(ANIMALS)
+    assert table.groupby("question")["probability"].sum().between(0.5, 1 + 1e-9).all()
+    error = (table["probability"] * (1 - table["probability"]) / 200) ** 0.5
+    assert ((table["sampled"] - table["probability"]).abs() <= 5 * error + 1e-9).all()
