@@ -18,10 +18,10 @@ TRAIT, SEEDS = "fox", (900, 901)
 GENTLE, FIRM = Tuning(learning_rate=5e-3, steps=150), Tuning(learning_rate=1e-2, steps=300)
 # (teacher, rows, student's epochs, batch size and learning rate)
 CANDIDATES = (
-    (FIRM, 5_000, 2, 32, 1e-2),
+    (FIRM, 5_000, 3, 16, 1e-2),
     (GENTLE, 5_000, 2, 32, 1e-2),
     (GENTLE, 5_000, 3, 16, 1e-2),
-    (GENTLE, 5_000, 3, 16, 2e-2),
+    (GENTLE, 6_000, 3, 16, 1e-2),
     (GENTLE, 5_000, 3, 8, 1e-2),
 )
 SPARE = 1.5  # prompts asked for each row wanted
