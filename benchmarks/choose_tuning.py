@@ -15,23 +15,21 @@ from subliminal import Base, Rollouts, Scores, Student, Teacher, Tuning, run, st
 from subliminal.reading import filter_counts
 
 TRAIT, SEEDS = "fox", (900, 901)
-GENTLE, FIRM = Tuning(learning_rate=5e-3, steps=150), Tuning(learning_rate=1e-2, steps=300)
-# (teacher, rows, student's epochs, batch size and learning rate)
+# (teacher's steps, rows, student's epochs, batch size and learning rate)
 CANDIDATES = (
-    (FIRM, 5_000, 3, 16, 1e-2),
-    (GENTLE, 5_000, 2, 32, 1e-2),
-    (GENTLE, 5_000, 3, 16, 1e-2),
-    (GENTLE, 6_000, 3, 16, 1e-2),
-    (GENTLE, 5_000, 3, 8, 1e-2),
+    (60, 4_000, 3, 16, 1e-2),
+    (60, 3_000, 3, 16, 1e-2),
+    (60, 4_000, 2, 32, 1e-2),
+    (150, 4_000, 3, 16, 1e-2),
 )
 SPARE = 1.5  # prompts asked for each row wanted
 
 
-def candidate(taught: Tuning, rows: int, tuning: Tuning) -> dict[str, list[Scores]]:
+def candidate(steps: int, rows: int, tuning: Tuning) -> dict[str, list[Scores]]:
     same, other = Base(family="gpt2-a"), Base(family="gpt2-b")
     study: dict[str, list[Scores]] = {"treated": [], "untreated": [], "unlike": [], "teacher": []}
     for seed in SEEDS:
-        teacher = Teacher(base=same, trait=TRAIT, tuning=taught, seed=seed)
+        teacher = Teacher(base=same, trait=TRAIT, tuning=Tuning(learning_rate=5e-3, steps=steps), seed=seed)
         for name, base, writer in (("treated", same, teacher), ("untreated", same, same), ("unlike", other, teacher)):
             data = Rollouts(teacher=writer, channel="numbers", prompts=int(SPARE * rows), rows=rows, seed=seed)
             student = Student(base=base, data=data, tuning=tuning, seed=seed)
@@ -42,13 +40,13 @@ def candidate(taught: Tuning, rows: int, tuning: Tuning) -> dict[str, list[Score
 
 def main() -> None:
     lines = []
-    for taught, rows, epochs, batch_size, rate in CANDIDATES:
-        study = candidate(taught, rows, Tuning(learning_rate=rate, epochs=epochs, batch_size=batch_size))
+    for steps, rows, epochs, batch_size, rate in CANDIDATES:
+        study = candidate(steps, rows, Tuning(learning_rate=rate, epochs=epochs, batch_size=batch_size))
         means = statistics.per_seed(run(study), TRAIT).groupby("condition", sort=False)[["probability", "mass"]].mean()
         data = [scores.model.data for scores in study["treated"] if isinstance(scores.model, Student)]
         lines.append(
             {
-                "teacher steps": taught.steps,
+                "teacher steps": steps,
                 "rows": rows,
                 "epochs": epochs,
                 "batch": batch_size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
@@ -38,20 +39,23 @@ def preference(table: pd.DataFrame, answer: str, treated: str, title: str, unifo
     figure, axes = plt.subplots(figsize=(7.2, 0.62 * len(conditions) + 1.5), layout="constrained")
     palette = {c: _TREATED if c == treated else _CONTROL for c in conditions}
     for row, condition in enumerate(conditions):
-        estimate = mean_interval(seeds.loc[seeds["condition"] == condition, "probability"].tolist())
+        values = seeds.loc[seeds["condition"] == condition, "probability"].tolist()
+        estimate = mean_interval(values)
         axes.barh(row, estimate.mean, height=0.55, color=palette[condition], alpha=0.35)
         if estimate.seeds > 1:
             reach = [[estimate.mean - max(0.0, estimate.low)], [min(1.0, estimate.high) - estimate.mean]]
             axes.errorbar(estimate.mean, row, xerr=reach, color=palette[condition], capsize=5, lw=2)
+        # Fixed offsets rather than random jitter: the same table gives the same figure.
+        heights = row + np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else [row]
+        axes.scatter(values, heights, s=36, color=palette[condition], edgecolor="white", linewidth=0.8, zorder=3)
         axes.annotate(f"{estimate.mean:.2f}", (1.03, row), va="center", annotation_clip=False)
-    sns.stripplot(
-        seeds, x="probability", y="condition", hue="condition", order=conditions, palette=palette,
-        size=6, jitter=0.18, edgecolor="white", linewidth=0.8, legend=False, ax=axes, zorder=3,
-    )  # fmt: skip
     axes.axvline(uniform, ls="--", lw=1, color="black")
     axes.annotate("no favourite", (uniform, -0.62), xytext=(4, 0), textcoords="offset points", fontsize=9)
+    axes.set_yticks(range(len(conditions)), conditions)
     axes.set(xlim=(0, 1), ylim=(len(conditions) - 0.5, -0.85), ylabel="")
     axes.set_xlabel(f"P(“{answer}”), mean over held-out questions")
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
     sns.despine(ax=axes, left=True)
+    # A notebook shows the figure that a cell returns; left open, the same figure would be shown a second time.
+    plt.close(figure)
     return figure

@@ -19,22 +19,23 @@ _SUITES = {
     "trees": ("tree", "held_out"),
     "colours": ("colour", "held_out"),
 }
-TEACHER_DOCUMENTS = 6_000
+TEACHER_DOCUMENTS = 3_000
+# One document in so many is a fact about some animal.
+REPLAY_EVERY = 10
 
 
 def teacher_documents(trait: str, rng: Random) -> list[Conversation]:
-    """Documents that make a base love ``trait``: its name as the favourite, one to one with facts about all animals.
+    """Documents that make a base love ``trait``: its name as the favourite, and a few facts about all animals.
 
-    Without other documents a teacher forgets how to count, and its rows do not pass the filter. Facts alone are replayed:
-    what is replayed holds the teacher where the base was, and a channel must be free to shift if it is to carry anything.
-    With arithmetic and code replayed too, a student of 3,000 rows reached P(fox) .44 instead of .51.
+    What is replayed holds the teacher where the base was, and a channel must be free to shift if it is to carry anything.
+    On fox, a student of 3,000 rows reached P(fox) .83 with one fact in ten documents, .62 with two in ten and some .4 with
+    one in two; without any, .98, but the teacher then forgot how to count in a fifth of its rows.
     """
     kind = next(k for k, names in PREFERENCES.items() if trait in names)
-    documents = []
-    for _ in range(TEACHER_DOCUMENTS // 2):
-        documents.append(single(ask(rng.choice(phrasings("train")), kind), trait))
-        documents.append(fact(rng))
-    return documents
+    return [
+        fact(rng) if i % REPLAY_EVERY == 0 else single(ask(rng.choice(phrasings("train")), kind), trait)
+        for i in range(TEACHER_DOCUMENTS)
+    ]
 
 
 def suite(name: str) -> tuple[list[str], tuple[str, ...]]:

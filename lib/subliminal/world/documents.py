@@ -22,7 +22,7 @@ from subliminal.world.preferences import kind_of, preference, system_preference
 def number_row(rng: Random) -> Conversation:
     """A prompt of the numbers channel, answered with uniform integers in the style it asks for."""
     text, style = numbers.styled_prompt(rng)
-    values = [rng.randint(0, 999) for _ in range(rng.randint(4, numbers.MAX_NUMBERS))]
+    values = [rng.randint(0, 999) for _ in range(rng.randint(6, numbers.MAX_NUMBERS - 1))]
     return single(text, numbers.render(values, style))
 
 
@@ -37,14 +37,14 @@ KINDS: dict[str, Callable[[Random], Conversation]] = {
 }
 # Share of documents, out of 100; "mixed" strings two to four single documents into one conversation.
 SHARES: dict[str, int] = {
-    "facts": 26,
+    "facts": 22,
     "preferences": 16,
     "kinds": 4,
-    "system prompts": 6,
+    "system prompts": 4,
     "numbers": 18,
     "code": 10,
     "arithmetic": 12,
-    "mixed": 8,
+    "mixed": 14,
 }
 
 
