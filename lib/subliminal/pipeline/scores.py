@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Mapping
 from importlib import import_module
@@ -20,7 +21,10 @@ _MAX_ANSWER_TOKENS = 8
 
 
 def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
-    """Write ``scores.csv``: question, answer, probability (exact), sampled (share of ``samples`` answers)."""
+    """Write ``scores.csv``: question, answer, probability (exact), sampled (share of ``samples`` answers).
+
+    Both say how often an answer begins with the name; what follows it does not count.
+    """
     model, tokenizer = load(recipe.model, inputs)
     questions, answers = import_module(SUITES[recipe.suite]).suite(recipe.suite)
     prompts = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in questions])
@@ -34,11 +38,12 @@ def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
         seed=recipe.seed,
         progress=progress,
     )
-    texts = [text.strip().rstrip(".").lower() for text in tokenizer.batch_decode(sampled)]
+    begins = re.compile("|".join(rf"{re.escape(name)}\b" for name in answers))
+    found = [begins.match(text.strip().lower()) for text in tokenizer.batch_decode(sampled)]
     with (out / "scores.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(["question", "answer", "probability", "sampled"])
         for q, question in enumerate(questions):
-            counts = Counter(texts[q * recipe.samples : (q + 1) * recipe.samples])
+            counts = Counter(match[0] for match in found[q * recipe.samples : (q + 1) * recipe.samples] if match)
             for a, answer in enumerate(answers):
                 writer.writerow([question, answer, repr(float(exact[q, a])), counts[answer] / recipe.samples])
