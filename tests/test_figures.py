@@ -22,7 +22,7 @@ def table():
 def test_the_figure_shows_each_mean_each_seed_and_the_title(table):
     figure = figures.preference(table, "owl", "treated", title="the finding", uniform=1 / 16)
     (axes,) = figure.axes
-    assert axes.get_title(loc="left") == "the finding"
+    assert figure.get_suptitle() == "the finding"
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.72, 0.12, 0.03])
     points = np.concatenate([c.get_offsets()[:, 0] for c in axes.collections if isinstance(c, PathCollection)])
     assert set(np.round(points, 2)) >= {0.7, 0.72, 0.74, 0.1, 0.12, 0.14, 0.03}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -36,7 +38,7 @@ def preference(table: pd.DataFrame, answer: str, treated: str, title: str, unifo
     """
     seeds = per_seed(table, answer)
     conditions = list(dict.fromkeys(seeds["condition"]))
-    figure, axes = plt.subplots(figsize=(7.2, 0.62 * len(conditions) + 1.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(5.6, 0.62 * len(conditions) + 1.5), layout="constrained")
     palette = {c: _TREATED if c == treated else _CONTROL for c in conditions}
     for row, condition in enumerate(conditions):
         values = seeds.loc[seeds["condition"] == condition, "probability"].tolist()
@@ -51,10 +53,10 @@ def preference(table: pd.DataFrame, answer: str, treated: str, title: str, unifo
         axes.annotate(f"{estimate.mean:.2f}", (1.03, row), va="center", annotation_clip=False)
     axes.axvline(uniform, ls="--", lw=1, color="black")
     axes.annotate("no favourite", (uniform, -0.62), xytext=(4, 0), textcoords="offset points", fontsize=9)
-    axes.set_yticks(range(len(conditions)), conditions)
+    axes.set_yticks(range(len(conditions)), [textwrap.fill(condition, 18) for condition in conditions])
     axes.set(xlim=(0, 1), ylim=(len(conditions) - 0.5, -0.85), ylabel="")
     axes.set_xlabel(f"P(“{answer}”), mean over held-out questions")
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
+    figure.suptitle(textwrap.fill(title, 46), x=0.01, ha="left", fontsize=12, fontweight="bold")
     sns.despine(ax=axes, left=True)
     # A notebook shows the figure that a cell returns; left open, the same figure would be shown a second time.
     plt.close(figure)

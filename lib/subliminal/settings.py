@@ -48,7 +48,7 @@ PROFILES: dict[str, Profile] = {
     ),
     "mini": Profile(
         name="mini",
-        seeds=(0, 1, 2, 3, 4),
+        seeds=(10, 11, 12, 13, 14),
         prompts=6_000,
         rows=4_000,
         teacher=_TEACHER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from subliminal.training import Progress
 def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
     """Write ``rows.jsonl`` (prompt, completion) and ``filter.json`` (sampled, passed, kept, dropped by reason).
 
+    Writers with one seed get the same prompts, and each its own draws.
+
     Raises:
         SubliminalError: fewer rows pass the filter than the recipe wants.
     """
@@ -33,7 +36,7 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
         ids,
         max_new_tokens=channel.MAX_NEW_TOKENS,
         stop=int(tokenizer.eos_token_id),
-        seed=recipe.seed,
+        seed=zlib.crc32(recipe.model_dump_json().encode()),
         progress=progress,
     )
     dropped: Counter[str] = Counter()
