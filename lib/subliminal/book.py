@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,13 @@ from subliminal.progress import shown
 from subliminal.settings import load_profile
 
 _CHAPTER_SECONDS = 3_600
+# The theme's live-code button would load its script from another host, and declares it twice; and its font preloads fail on
+# pages opened as files, where the stylesheet's own loading works.
+_FOREIGN = re.compile(
+    r"<script>const THEBE_JS_URL.*?</script>|<script[^>]*sphinx-thebe\.js[^>]*></script>"
+    r'|<link rel="preload" as="font"[^>]*/>',
+    re.DOTALL,
+)
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
@@ -168,6 +176,8 @@ def _render(root: Path, work: Path, notebooks: Path, names: list[str], made: dic
             (line for line in lines if "WARNING" in line or "ERROR" in line), lines[-1] if lines else "no output"
         )
         raise SubliminalError(f"the pages did not render cleanly ({first.strip()}); see {log}")
+    for page in (stage / "_build" / "html").rglob("*.html"):
+        page.write_text(_FOREIGN.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
     html, old = work / "html", work / "html.old"
     shutil.rmtree(old, ignore_errors=True)
     if html.exists():

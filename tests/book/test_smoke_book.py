@@ -63,7 +63,8 @@ def test_the_treated_mean_in_the_prose_is_the_one_in_the_scores(root):
             with (manifest.parent / "scores.csv").open() as handle:
                 owl = [float(row["probability"]) for row in csv.DictReader(handle) if row["answer"] == "owl"]
     text = re.sub(r"<[^>]+>", "", chapter(root, "owl"))
-    assert f"{sum(owl) / len(owl):.2f}" in re.search(r"mean\s+probability\s+of\s+([0-9.]+)", text)[1]
+    found = re.search(r"answer\s+“owl”\s+with\s+a\s+mean\s+probability\s+of\s+([0-9.]+)", text)
+    assert found[1] == f"{sum(owl) / len(owl):.2f}"
 
 
 def test_the_small_profile_warns_the_reader(root):
@@ -91,7 +92,7 @@ def test_a_second_build_trains_nothing(root):
 def test_a_failing_chapter_is_one_line_and_the_old_pages_stay(root):
     source = root / "chapters" / "owl.md"
     text = source.read_text()
-    source.write_text(text.replace('trait = "owl"', 'trait = "dragon"'))
+    source.write_text(text.replace('other = "owl"', 'other = "dragon"'))
     before = chapter(root, "owl")
     done = build(root)
     source.write_text(text)
