@@ -18,6 +18,11 @@ def test_what_is_not_there_is_said():
     assert prose.interval(nan, nan) == "no interval from one seed"
 
 
+@given(st.floats(0, 1))
+def test_a_bound_is_never_below_its_value(value):
+    assert value - 1e-6 <= float(prose.at_most(value)) <= value + 0.01
+
+
 def test_numbers_are_rounded():
     assert (prose.number(0.876), prose.percent(0.876), prose.interval(0.1, 0.25), prose.p_value(0.0123)) == (
         "0.88", "88 %", "0.10 to 0.25", "0.012"

@@ -17,6 +17,11 @@ def number(value: float, digits: int = 2) -> str:
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def at_most(value: float, digits: int = 2) -> str:
+    """A bound that holds: rounded up, so that "at most" stays true of the value itself; ``n/a`` for NaN."""
+    return "n/a" if math.isnan(value) else f"{math.ceil(round(value * 10**digits, 6)) / 10**digits:.{digits}f}"
+
+
 def percent(value: float, digits: int = 0) -> str:
     """A share as a percentage; ``n/a`` for NaN."""
     return "n/a" if math.isnan(value) else f"{100 * value:.{digits}f} %"

@@ -1,15 +1,23 @@
-"""What finished runs hold, as tables for a chapter: rows of rollouts and the filter's counts. Builds what is missing."""
+"""What runs and model cards hold, for a chapter: rows of rollouts, the filter's counts. Builds what is missing."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
 from subliminal.engine import build
+from subliminal.paths import data_file
 from subliminal.recipes import Rollouts
 from subliminal.statistics import wilson
+
+
+def card(family: str) -> dict[str, Any]:
+    """The facts on a shipped base's model card: parameters, corpus digest, recipe, loss and scores."""
+    facts: dict[str, Any] = json.loads(data_file(f"families/{family}/card.json").read_text(encoding="utf-8"))
+    return facts
 
 
 def rows(rollouts: Rollouts) -> pd.DataFrame:
