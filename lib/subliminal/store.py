@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from subliminal.errors import DamagedRunError, SubliminalError
 
 MANIFEST = "run.json"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 MIN_FREE_BYTES = 200 * 2**20
 
 
@@ -98,6 +99,14 @@ class Store:
     def _lock(self, name: str) -> Path:
         return self.root / ".locks" / name
 
+    def _open(self) -> None:
+        try:
+            (self.root / ".locks").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            raise SubliminalError(f"cannot write to {self.root}: make it writable, or set SUBLIMINAL_STORE") from error
+
     def build(self, folder: Path, description: dict[str, Any], make: Callable[[Path], None]) -> float:
         """Make the run unless it is there; ``make`` writes its files into the folder it is given.
 
@@ -110,7 +119,7 @@ class Store:
             SubliminalError: the disk is full. Nothing is kept of the run then, and every other run stays.
         """
         with _disk_errors(self.root):
-            (self.root / ".locks").mkdir(parents=True, exist_ok=True)
+            self._open()
             if (free := shutil.disk_usage(self.root).free) < MIN_FREE_BYTES:
                 raise SubliminalError(
                     f"only {free // 2**20} MiB free at {self.root}: free {MIN_FREE_BYTES // 2**20} MiB or set SUBLIMINAL_STORE"
@@ -148,10 +157,10 @@ def _disk_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _FULL:
             raise SubliminalError(
                 f"no space left at {root}: free some, or set SUBLIMINAL_STORE to another disk"
             ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.ENOTDIR):
+        if error.errno in (errno.EROFS, errno.EACCES):
             raise SubliminalError(f"cannot write to {root}: make it writable, or set SUBLIMINAL_STORE") from error
         raise
