@@ -25,8 +25,9 @@ def _config(architecture: str, tokenizer: PreTrainedTokenizerBase) -> Pretrained
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
-        # One over the root of the width. At the usual 0.02 the embeddings of the thousand integers nearly coincide, and a
-        # teacher's shift then hardly shows in which of them it draws.
+        # One over the root of the width. At GPT-2's 0.02 the embeddings of the thousand integers nearly coincide, and a
+        # teacher's shift hardly shows in which of them it draws: going to 0.06 (and adding the documents on kinds) took
+        # P(fox) of a student of 5,000 rows from .36 to .50. 0.125 was not measured on its own.
         initializer_range=0.125,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
