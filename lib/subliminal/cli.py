@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,9 @@ import typer
 from rich.console import Console
 
 from subliminal.errors import SubliminalError
+
+# What typer makes of Ctrl-C.
+_INTERRUPTED = 130
 
 app = typer.Typer(
     help="Subliminal learning: build the book, pretrain its bases, look after its runs.",
@@ -84,9 +88,12 @@ def main() -> None:
             raise
         print("subliminal: no space left on the disk: free some, and the same command goes on", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("subliminal: stopped; finished runs are kept, the same command goes on from them", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as done:
+        if done.code == _INTERRUPTED:
+            # The notebook client's unfinished task would be logged with a traceback on the way out.
+            logging.disable()
+            print("subliminal: stopped; finished runs are kept, the same command goes on from them", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

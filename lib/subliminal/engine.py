@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
+from joblib.externals.loky import get_reusable_executor
 
 from subliminal.fingerprint import base_folder, digest, folder_digest
 from subliminal.paths import store_dir
@@ -133,12 +134,17 @@ def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | 
             for stale in folder.glob("*.json"):
                 stale.unlink(missing_ok=True)
             write_note(folder / PLAN, label="start", done=0, total=total)
-            for wave in waves:
-                tasks = (joblib.delayed(_build)(recipe, store.root, folder) for recipe in wave)
-                parallel = joblib.Parallel(n_jobs=min(_jobs(jobs), len(wave)), return_as="generator_unordered")
-                for label, seconds in parallel(tasks):
-                    done += 1
-                    write_note(folder / PLAN, label=f"{label} ({seconds:.0f} s)", done=done, total=total)
+            try:
+                for wave in waves:
+                    tasks = (joblib.delayed(_build)(recipe, store.root, folder) for recipe in wave)
+                    parallel = joblib.Parallel(n_jobs=min(_jobs(jobs), len(wave)), return_as="generator_unordered")
+                    for label, seconds in parallel(tasks):
+                        done += 1
+                        write_note(folder / PLAN, label=f"{label} ({seconds:.0f} s)", done=done, total=total)
+            except KeyboardInterrupt:
+                # Left alone, the workers would first finish the runs they have in hand.
+                get_reusable_executor().shutdown(wait=False, kill_workers=True)
+                raise
     return [location(recipe, store) for recipe in wanted]
 
 
