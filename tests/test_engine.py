@@ -130,7 +130,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_build_leaves_whole_runs_and_no_process(store, tmp_path, how):
+def test_an_interrupted_build_leaves_whole_runs_and_no_work_going_on(store, tmp_path, how):
     script = tmp_path / "slow.py"
     script.write_text(_SLOW)
     process = subprocess.Popen([sys.executable, str(script), str(store.root)], stderr=subprocess.DEVNULL)
