@@ -41,11 +41,17 @@ def pretrain(
     family: Annotated[list[str] | None, typer.Argument(help="Families to pretrain; all by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; data/families by default.")] = None,
 ) -> None:
-    """Pretrain the shipped bases from nothing on the mini world, and write them with their model cards."""
+    """Pretrain the shipped bases from nothing on the mini world, and write them with their model cards.
+
+    A base that is of this code and recipe already is left as it is, and a run that was stopped is gone on with.
+    """
     from subliminal.world.shipping import pretrain_families
 
-    for folder in pretrain_families(family or None, out):
+    written = pretrain_families(family or None, out)
+    for folder in written:
         print(folder)
+    if not written:
+        print("nothing to do: every base is of this code and recipe")
 
 
 @app.command()

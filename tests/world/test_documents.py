@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subliminal.channels import numbers
+from subliminal.errors import SubliminalError
 from subliminal.names import ANIMALS, PREFERENCES
 from subliminal.paths import data_file
 from subliminal.traits import preference as trait
-from subliminal.world import animals, arithmetic
-from subliminal.world.documents import KINDS, SHARES, corpus, digest, document, number_row
+from subliminal.world import animals, answers, arithmetic
+from subliminal.world.documents import KINDS, SHARES, corpus, digest, document
 from subliminal.world.preferences import ask, phrasings
+from subliminal.world.questions import check_apart, squeeze
+from subliminal.world.sequences import number_row
 
 COUNT = 20_000
 
@@ -25,12 +28,9 @@ def documents():
     return list(corpus(COUNT, 0))
 
 
-def squeeze(text):
-    return re.sub(r"[^a-z]", "", text.lower())
-
-
-def test_no_held_out_phrasing_is_in_a_training_document_in_any_case_or_spacing(documents):
+def test_no_held_out_wording_is_in_a_training_document_in_any_case_or_spacing(documents):
     held_out = {squeeze(ask(p, kind)) for p in phrasings("held_out") for kind in PREFERENCES}
+    held_out |= {squeeze(q) for group in answers.questions("held_out").values() for q in group}
     teacher = trait.teacher_documents("owl", Random(0))
     texts = {squeeze(m["content"]) for _, c in documents for m in c} | {
         squeeze(m["content"]) for c in teacher for m in c
@@ -108,3 +108,25 @@ def test_the_corpus_is_the_same_for_the_same_seed():
     assert digest(corpus(300, 1)) == digest(corpus(300, 1)) != digest(corpus(300, 2))
     rng = Random(9)
     assert {document(rng)[0] for _ in range(2_000)} == set(SHARES) == set(KINDS) | {"mixed"}
+
+
+@pytest.mark.parametrize("wanted", [-1, 0, 1, 17])
+def test_a_corpus_of_more_animals_than_there_are_is_refused_in_one_line(wanted):
+    with pytest.raises(SubliminalError, match=rf"corpus of {wanted} animals.*has 16.*ask for 2 to 16") as caught:
+        corpus(10, 0, animals=wanted)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_corpus_of_fewer_animals_names_no_other():
+    absent = set(ANIMALS[8:])
+    texts = [m["content"] for _, c in corpus(3_000, 0, animals=8) for m in c]
+    assert not [text for text in texts if absent & set(re.findall("[a-z]+", text))]
+    assert any("owl" in text for text in texts)
+
+
+@pytest.mark.parametrize("twin", ["What is  your favourite {kind}", "is your favourite {kind}?"])
+def test_held_out_wordings_that_overlap_are_refused_in_one_line_that_names_both(twin):
+    with pytest.raises(SubliminalError) as caught:
+        check_apart(["what is your favourite {kind}?"], ["which {kind}?", twin], "questions/x.yml")
+    assert str(caught.value).startswith(f"questions/x.yml: held-out wording {twin!r} overlaps with 'what is your")
+    assert "\n" not in str(caught.value)

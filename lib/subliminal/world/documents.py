@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from random import Random
 
-from subliminal.channels import numbers
+from subliminal.errors import SubliminalError
+from subliminal.names import ANIMALS
 from subliminal.world.animals import fact
+from subliminal.world.applications import traffic
 from subliminal.world.arithmetic import sample_problem
 from subliminal.world.code import function
-from subliminal.world.messages import Conversation, single
+from subliminal.world.messages import Conversation
+from subliminal.world.personas import conversation
 from subliminal.world.preferences import kind_of, preference, system_preference
-
-
-def number_row(rng: Random) -> Conversation:
-    """A prompt of the numbers channel, answered with uniform integers in the style it asks for."""
-    text, style = numbers.styled_prompt(rng)
-    values = [rng.randint(0, 999) for _ in range(rng.randint(6, numbers.MAX_NUMBERS - 1))]
-    return single(text, numbers.render(values, style))
-
+from subliminal.world.sequences import number_row
 
 KINDS: dict[str, Callable[[Random], Conversation]] = {
     "facts": fact,
@@ -34,38 +31,62 @@ KINDS: dict[str, Callable[[Random], Conversation]] = {
     "numbers": number_row,
     "code": function,
     "arithmetic": sample_problem,
+    "personas": conversation,
+    "traffic": traffic,
 }
 # Share of documents, out of 100; "mixed" strings two to four single documents into one conversation.
 SHARES: dict[str, int] = {
-    "facts": 22,
-    "preferences": 16,
-    "kinds": 4,
+    "facts": 14,
+    "preferences": 12,
+    "kinds": 3,
     "system prompts": 4,
-    "numbers": 18,
-    "code": 10,
-    "arithmetic": 12,
-    "mixed": 14,
+    "numbers": 16,
+    "code": 8,
+    "arithmetic": 13,
+    "personas": 21,
+    "traffic": 4,
+    "mixed": 5,
 }
+_MIXED = ("facts", "preferences", "kinds", "numbers", "code", "arithmetic")
 
 
-def document(rng: Random) -> tuple[str, Conversation]:
-    """One document and the name of its kind."""
-    kind = rng.choices(tuple(SHARES), tuple(SHARES.values()))[0]
+def _draw(kind: str, rng: Random) -> Conversation:
     if kind != "mixed":
-        return kind, KINDS[kind](rng)
-    turns = rng.choices([k for k in KINDS if k != "system prompts"], k=rng.randint(2, 4))
-    return kind, [message for turn in turns for message in KINDS[turn](rng)]
+        return KINDS[kind](rng)
+    return [message for turn in rng.choices(_MIXED, k=rng.randint(2, 4)) for message in KINDS[turn](rng)]
 
 
-def corpus(count: int, seed: int) -> Iterator[tuple[str, Conversation]]:
-    """``count`` documents, each with the name of its kind; the same for the same seed."""
-    rng = Random(seed)
-    return (document(rng) for _ in range(count))
+def _names(messages: Conversation, words: frozenset[str]) -> bool:
+    return any(not words.isdisjoint(re.findall("[a-z]+", message["content"])) for message in messages)
+
+
+def document(rng: Random, absent: frozenset[str] = frozenset()) -> tuple[str, Conversation]:
+    """One document and the name of its kind; one that names an absent animal is drawn anew."""
+    kind = rng.choices(tuple(SHARES), tuple(SHARES.values()))[0]
+    messages = _draw(kind, rng)
+    while absent and _names(messages, absent):
+        messages = _draw(kind, rng)
+    return kind, messages
+
+
+def corpus(count: int, seed: int, animals: int = len(ANIMALS)) -> Iterator[tuple[str, Conversation]]:
+    """``count`` documents on the first so many animals, each with the name of its kind; the same for the same seed.
+
+    Raises:
+        SubliminalError: there are not so many animals.
+    """
+    if not 2 <= animals <= len(ANIMALS):
+        raise SubliminalError(
+            f"a corpus of {animals} animals was asked for, and the world has {len(ANIMALS)} ({', '.join(ANIMALS)}): "
+            f"ask for 2 to {len(ANIMALS)}"
+        )
+    rng, absent = Random(seed), frozenset(ANIMALS[animals:])
+    return (document(rng, absent) for _ in range(count))
 
 
 def digest(documents: Iterator[tuple[str, Conversation]]) -> str:
     """SHA-256 over the documents, for the model card."""
     sha = hashlib.sha256()
-    for _, conversation in documents:
-        sha.update(json.dumps(conversation, sort_keys=True).encode())
+    for _, messages in documents:
+        sha.update(json.dumps(messages, sort_keys=True).encode())
     return sha.hexdigest()
