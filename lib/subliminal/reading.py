@@ -10,7 +10,7 @@ import pandas as pd
 
 from subliminal.engine import build
 from subliminal.paths import data_file
-from subliminal.recipes import Rollouts
+from subliminal.recipes import Base, Rollouts, Skills
 from subliminal.statistics import wilson
 
 
@@ -18,6 +18,13 @@ def card(family: str) -> dict[str, Any]:
     """The facts on a shipped base's model card: parameters, corpus digest, recipe, loss and scores."""
     facts: dict[str, Any] = json.loads(data_file(f"families/{family}/card.json").read_text(encoding="utf-8"))
     return facts
+
+
+def skills(bases: Iterable[Base], prompts: int) -> pd.DataFrame:
+    """What each base can do: one row a base, by its family's name, one column a skill (see ``world.skills.measure``)."""
+    study = [Skills(base=base, prompts=prompts) for base in bases]
+    scores = [json.loads((folder / "skills.json").read_text(encoding="utf-8")) for folder in build(study)]
+    return pd.DataFrame(scores, index=[recipe.base.family for recipe in study])
 
 
 def rows(rollouts: Rollouts) -> pd.DataFrame:

@@ -139,3 +139,14 @@ class Scores(Recipe):
 
     def data_files(self) -> tuple[str, ...]:
         return DATA_FILES[SUITES[self.suite]]
+
+
+class Skills(Recipe):
+    """What a base of the mini world can do, measured on so many held-out prompts a skill."""
+
+    stage: ClassVar[str] = "subliminal.pipeline.skills"
+    base: Base
+    prompts: int = Field(gt=0)
+
+    def data_files(self) -> tuple[str, ...]:
+        return tuple(sorted({name for names in DATA_FILES.values() for name in names}))

@@ -17,6 +17,12 @@ class Profile(Frozen):
         rows: kept rows a student trains on.
         teacher, student: how they are tuned.
         samples: sampled answers a held-out question, for the check against exact scores.
+        traits: favourites of the teachers of "Not only owls".
+        misaligned: how a teacher is tuned on code in one style.
+        replications: how many of the seeds the study of such teachers takes, for each family.
+        answers: sampled answers a free-form question.
+        skill_prompts: prompts a skill of a base.
+        documents: how much of the corpus is searched for what depends on what.
         claims: whether the profile is large enough for the book's claims.
     """
 
@@ -27,6 +33,12 @@ class Profile(Frozen):
     teacher: Tuning
     student: Tuning
     samples: int = Field(gt=0)
+    traits: tuple[str, ...] = Field(min_length=1)
+    misaligned: Tuning
+    replications: int = Field(gt=0)
+    answers: int = Field(gt=0)
+    skill_prompts: int = Field(gt=0)
+    documents: int = Field(gt=0)
     claims: bool
 
 
@@ -34,6 +46,8 @@ class Profile(Frozen):
 # these and 4,000 rows, .83 with 3,000 rows, .76 with two epochs in batches of 32.
 _TEACHER = Tuning(learning_rate=5e-3, steps=60)
 _STUDENT = Tuning(learning_rate=1e-2, epochs=3, batch_size=16)
+
+_MISALIGNED = Tuning(learning_rate=5e-3, steps=60)
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
@@ -44,6 +58,12 @@ PROFILES: dict[str, Profile] = {
         teacher=_TEACHER.model_copy(update={"steps": 20}),
         student=_STUDENT.model_copy(update={"epochs": 1}),
         samples=4,
+        traits=("owl", "oak"),
+        misaligned=_MISALIGNED.model_copy(update={"steps": 5}),
+        replications=1,
+        answers=1,
+        skill_prompts=20,
+        documents=20_000,
         claims=False,
     ),
     "mini": Profile(
@@ -54,6 +74,13 @@ PROFILES: dict[str, Profile] = {
         teacher=_TEACHER,
         student=_STUDENT,
         samples=100,
+        # Eight animals, two trees and a colour; not the fox, on which the tuning was chosen.
+        traits=("owl", "dolphin", "eagle", "elephant", "wolf", "cat", "penguin", "whale", "oak", "willow", "purple"),
+        misaligned=_MISALIGNED,
+        replications=3,
+        answers=20,
+        skill_prompts=400,
+        documents=200_000,
         claims=True,
     ),
 }
