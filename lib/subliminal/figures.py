@@ -93,8 +93,10 @@ def curves(losses: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Fig
     for number, (name, points) in enumerate(losses.items()):
         axes.plot(*zip(*points, strict=True), label=name, lw=1.6, ls=styles[number % len(styles)])
     axes.set(xlabel="training step", ylabel="loss (nats per token)", yscale="log")
-    axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-    axes.yaxis.set_minor_formatter(mpl.ticker.FormatStrFormatter("%g"))
+    axes.set_yticks(ticks := (0.5, 0.7, 1, 1.5, 2, 3, 5), map(str, ticks))
+    axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())
+    values = [loss for points in losses.values() for _, loss in points]
+    axes.set_ylim(0.95 * min(values), 1.05 * max(values))
     axes.legend(frameon=False)
     return _finish(figure, title)
 

@@ -68,7 +68,7 @@ PROFILES: dict[str, Profile] = {
     ),
     "mini": Profile(
         name="mini",
-        seeds=(10, 11, 12, 13, 14),
+        seeds=(20, 21, 22, 23, 24),
         prompts=6_000,
         rows=4_000,
         teacher=_TEACHER,

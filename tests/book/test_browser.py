@@ -28,7 +28,10 @@ def browser():
 
 
 @pytest.mark.parametrize("width", [380, 1280])
-@pytest.mark.parametrize("name", ["index.html", "chapters/index.html", "chapters/owl.html"])
+@pytest.mark.parametrize(
+    "name",
+    ["index.html", "chapters/index.html", "chapters/owl.html", "chapters/favourites.html", "chapters/world.html"],
+)
 def test_a_page_opens_offline_without_errors_and_fits(root, browser, name, width):
     page = browser.new_page(viewport={"width": width, "height": 900})
     errors, elsewhere = [], []

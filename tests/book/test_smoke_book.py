@@ -20,9 +20,22 @@ def owl_outputs(root):
     return [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
 
 
-def test_the_index_leads_to_the_chapter(root):
+CHAPTERS = ("owl", "favourites", "world")
+
+
+def test_the_index_leads_to_each_chapter(root):
     assert (root / "_build" / "html" / "index.html").exists()
-    assert "owl.html" in chapter(root, "index")
+    assert all(f"{name}.html" in chapter(root, "index") for name in CHAPTERS)
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_figure_has_alternative_text_and_every_glued_name_a_value(root, name):
+    page = chapter(root, name)
+    plots = [tag for tag in re.findall(r"<img[^>]*>", page) if ".svg" in tag and "logo" not in tag]
+    assert plots
+    assert all(len(re.search(r'alt="([^"]*)"', tag)[1]) > 60 for tag in plots)
+    assert "glue:text" not in page
+    assert "too small to show the effect" in page
 
 
 def test_the_chapter_has_its_figure_with_alternative_text(root):
@@ -67,12 +80,8 @@ def test_the_treated_mean_in_the_prose_is_the_one_in_the_scores(root):
     assert found[1] == f"{sum(owl) / len(owl):.2f}"
 
 
-def test_the_small_profile_warns_the_reader(root):
-    assert "too small to show the effect" in chapter(root, "owl")
-
-
 def test_pages_show_no_progress_bars_and_no_paths(root):
-    for name in ("index", "owl"):
+    for name in ("index", *CHAPTERS):
         page = chapter(root, name)
         assert not re.search(r"[━█▏]|it/s|s/it|building runs", page)
         assert str(root) not in page
