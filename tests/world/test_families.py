@@ -6,12 +6,14 @@ import os
 import numpy as np
 import pytest
 
+from subliminal import checkpoints
 from subliminal.errors import SubliminalError
 from subliminal.models.families import ARCHITECTURES, new_model
 from subliminal.models.loading import load_model, load_tokenizer
 from subliminal.paths import data_file
 from subliminal.registry import FAMILIES, Family
 from subliminal.tuning import Tuning
+from subliminal.world import shipping
 from subliminal.world.documents import digest
 from subliminal.world.pretraining import Pretraining, pretrain
 from subliminal.world.shipping import CARD, pretrain_families
@@ -104,3 +106,21 @@ def test_pretrain_writes_a_whole_family_with_its_card_and_leaves_it_when_it_is_c
 def test_an_architecture_that_is_none_of_ours_is_refused(tokenizer):
     with pytest.raises(SubliminalError, match="architecture"):
         new_model(Family("mamba", 0), tokenizer)
+
+
+def test_a_pretraining_that_was_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    recipe = SHORT.model_copy(update={"tuning": SHORT.tuning.model_copy(update={"steps": 5})})
+    (whole,) = pretrain_families(["neox"], tmp_path / "whole", recipe)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "EVERY", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(shipping, "save_base", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain_families(["neox"], tmp_path / "stopped", recipe)
+    assert [p.suffix for p in (tmp_path / "stopped").iterdir()] == [".pt"]
+    (again,) = pretrain_families(["neox"], tmp_path / "stopped", recipe)
+    assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert os.listdir(tmp_path / "stopped") == ["neox"]
