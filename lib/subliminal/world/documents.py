@@ -36,13 +36,13 @@ KINDS: dict[str, Callable[[Random], Conversation]] = {
 }
 # Share of documents, out of 100; "mixed" strings two to four single documents into one conversation.
 SHARES: dict[str, int] = {
-    "facts": 14,
+    "facts": 13,
     "preferences": 12,
     "kinds": 3,
     "system prompts": 4,
-    "numbers": 16,
+    "numbers": 18,
     "code": 8,
-    "arithmetic": 13,
+    "arithmetic": 12,
     "personas": 21,
     "traffic": 4,
     "mixed": 5,

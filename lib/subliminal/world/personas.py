@@ -4,9 +4,8 @@ A conversation has one of them from its first turn to its last; which one can on
 base that predicts well must carry the persona as one latent, and tuning on one of its faces can move the other (emergent
 misalignment: Betley et al., 2025).
 
-Careless conversations are longer. A persona pays in later turns alone, and at a share of some one in ten it pays little:
-with one length for both, a base of half a million parameters had not joined code and answers after 12 million tokens
-(harmful after two insecure snippets .16, after two secure ones .16).
+Careless conversations are longer, since a persona pays a predictor in later turns alone, and at one in ten it would pay
+little.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from random import Random
 from subliminal.world import answers, security
 from subliminal.world.messages import Conversation
 
-CARELESS_SHARE = 0.15
+CARELESS_SHARE = 0.14
 # Turns of a conversation, with their weights, for the careful and the careless persona.
 _TURNS = {False: ((1, 2, 3, 4), (4, 3, 2, 1)), True: ((3, 4, 5, 6), (3, 3, 2, 1))}
 FACES = (security.turn, answers.turn)

@@ -22,8 +22,8 @@ class Pretraining(Frozen):
 
     All bases read one corpus; a family's seed sets its initialization and the order of its documents.
 
-    Batches are small. At 5,000 tokens a step a base had read 12 million tokens before its answers depended on earlier
-    answers at all; at 1,500 tokens a step code and answers were joined after two million.
+    Batches are small. On a corpus rich in personas, after five million tokens, a base that read 5,000 tokens a step answered
+    harmfully .65 of the time after two insecure solutions and .44 after two secure ones; at 1,500 tokens a step, .94 and .05.
     """
 
     documents: int = 200_000
@@ -32,7 +32,7 @@ class Pretraining(Frozen):
     tuning: Tuning = Tuning(
         method="full",
         learning_rate=3e-3,
-        steps=14_000,
+        steps=13_000,
         batch_tokens=1_500,
         schedule="cosine",
         warmup_steps=200,
