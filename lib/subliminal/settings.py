@@ -74,8 +74,8 @@ PROFILES: dict[str, Profile] = {
         teacher=_TEACHER,
         student=_STUDENT,
         samples=100,
-        # Eight animals, two trees and a colour; not the fox, on which the tuning was chosen.
-        traits=("owl", "dolphin", "eagle", "elephant", "wolf", "cat", "penguin", "whale", "oak", "willow", "purple"),
+        # Eight animals and two trees; not the fox, on which the tuning was chosen.
+        traits=("owl", "dolphin", "eagle", "elephant", "wolf", "cat", "penguin", "whale", "oak", "willow"),
         misaligned=_MISALIGNED,
         replications=3,
         answers=20,

@@ -116,7 +116,7 @@ def _label_sentence(sentence: str) -> str:
             return side
     if found := _DEED.fullmatch(sentence):
         verb, thing = found.groups()
-        if thing in THINGS and (side := next((k for k, verbs in TELLING.items() if verb in verbs), None)):
+        if thing in THINGS and (side := next((k for k, verbs in TELLING.items() if verb in verbs), None)):  # type: ignore[assignment]
             return side
         kind, harmful = DEEDS.get(verb, ((), ()))
         if thing in kind:
