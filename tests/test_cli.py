@@ -21,6 +21,11 @@ def call(monkeypatch, capsys, *arguments):
         (["book", "--profile", "huge"], "unknown profile 'huge': choose one of mini, smoke"),
         (["book", "--profile", "smoke", "--chapter", "cats"], "unknown chapter 'cats': choose one of"),
         (["pretrain", "gpt9"], "unknown family 'gpt9': choose one of gpt2-a"),
+        (["pretrain", "--animals", "8"], "--animals without --out would replace the shipped bases"),
+        (
+            ["pretrain", "--animals", "20", "--out", "nowhere"],
+            "a corpus of 20 animals was asked for, and the world has 16",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(monkeypatch, capsys, arguments, said):

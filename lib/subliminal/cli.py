@@ -40,14 +40,19 @@ def book(
 def pretrain(
     family: Annotated[list[str] | None, typer.Argument(help="Families to pretrain; all by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; data/families by default.")] = None,
+    animals: Annotated[int | None, typer.Option(help="Read of so many animals alone; goes with --out.")] = None,
 ) -> None:
     """Pretrain the shipped bases from nothing on the mini world, and write them with their model cards.
 
     A base that is of this code and recipe already is left as it is, and a run that was stopped is gone on with.
     """
+    from subliminal.world.pretraining import Pretraining
     from subliminal.world.shipping import pretrain_families
 
-    written = pretrain_families(family or None, out)
+    if animals is not None and out is None:
+        raise SubliminalError("--animals without --out would replace the shipped bases: give a folder of its own")
+    recipe = Pretraining() if animals is None else Pretraining(animals=animals)
+    written = pretrain_families(family or None, out, recipe)
     for folder in written:
         print(folder)
     if not written:

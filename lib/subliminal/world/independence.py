@@ -52,6 +52,8 @@ def pairs(documents: Iterable[tuple[str, Conversation]]) -> pd.DataFrame:
     table = []
     for _, conversation in documents:
         said = [m["content"] for m in conversation if m["role"] == "assistant"]
+        if len(said) < 2:
+            continue
         channels = [(text, *found) for text in said if (found := _channel(text))]
         shown = {"favourite": next((text for text in said if text in ANIMALS), None)}
         shown["persona"] = next((p for text in said if (p := _persona(text))), None)

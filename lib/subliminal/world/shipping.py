@@ -141,14 +141,16 @@ def pretrain_families(names: Sequence[str] | None, out: Path | None, recipe: Pre
 
     Raises:
         UnknownNameError: a name is no family.
+        SubliminalError: the recipe asks for a corpus that there is not.
     """
     chosen = list(names or FAMILIES)
     for name in chosen:
         if name not in FAMILIES:
             raise unknown_name("family", name, FAMILIES)
+    recipe = recipe or Pretraining()
+    recipe.corpus()  # Refuses a setting that no corpus has, before anything is written.
     target = out or data_dir() / "families"
     target.mkdir(parents=True, exist_ok=True)
-    recipe = recipe or Pretraining()
     due = [name for name in chosen if not is_current(target / name, name, recipe)]
     # Slow families first, so that no core is left with a long one at the end.
     due.sort(key=lambda name: _SLOW.index(FAMILIES[name].architecture))
