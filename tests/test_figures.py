@@ -42,3 +42,34 @@ def test_the_same_table_gives_the_same_file(table, tmp_path):
         figure = figures.preference(table, "owl", "treated", title="t", uniform=1 / 16)
         figure.savefig(tmp_path / f"{name}.svg", metadata={"Date": None})
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def test_rates_stand_where_they_are_with_their_intervals():
+    table = pd.DataFrame(
+        [("a", "before", 0.1, 0.05, 0.2), ("a", "after", 0.6, 0.5, 0.7), ("b", "after", 0.4, np.nan, np.nan)],
+        columns=["group", "condition", "rate", "low", "high"],
+    )
+    figure = figures.rates(table, "t", "share", {"before": "black", "after": "red"})
+    (axes,) = figure.axes
+    marks = {c.get_label(): c.lines[0].get_xdata().tolist() for c in axes.containers}
+    assert marks == {"before": [0.1], "after": [0.6, 0.4]}
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_curves_hold_every_point_inside_the_axes():
+    figure = figures.curves({"one": [(100, 5.0), (200, 0.8)], "two": [(100, 4.0), (200, 0.9)]}, "t")
+    (axes,) = figure.axes
+    assert [tuple(line.get_ydata()) for line in axes.lines] == [(5.0, 0.8), (4.0, 0.9)]
+    assert axes.get_ylim()[0] <= 0.8
+    assert axes.get_ylim()[1] >= 5.0
+
+
+def test_a_heat_map_labels_each_mean_in_order_of_appearance():
+    cells = pd.DataFrame(
+        [("owl", "owl", 0, 0.5), ("owl", "owl", 1, 0.7), ("owl", "cat", 0, 0.1), ("cat", "owl", 0, 0.05), ("cat", "cat", 0, 0.9)],
+        columns=["row", "column", "seed", "probability"],
+    )  # fmt: skip
+    figure = figures.heat_map(cells, "t", "asked", "taught")
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == [".60", ".10", ".05", ".90"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["owl", "cat"]

@@ -25,6 +25,6 @@ def test_a_bound_is_never_below_its_value(value):
 
 def test_numbers_are_rounded():
     assert (prose.number(0.876), prose.percent(0.876), prose.interval(0.1, 0.25), prose.p_value(0.0123)) == (
-        "0.88", "88 %", "0.10 to 0.25", "0.012"
+        "0.88", "88\N{NO-BREAK SPACE}%", "0.10 to 0.25", "0.012"
     )  # fmt: skip
     assert prose.p_value(0.0000123) == "0.000012"

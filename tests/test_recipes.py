@@ -2,7 +2,7 @@ import pytest
 
 from subliminal import PROFILES, Base, Rollouts, Scores, SubliminalError, Teacher, Tuning, load_profile
 from subliminal.errors import UnknownNameError
-from subliminal.registry import CHANNELS, FAMILIES, SUITES, TRAITS
+from subliminal.registry import CHANNELS, DATA_FILES, FAMILIES, SUITES, TRAITS
 from subliminal.tuning import one_line
 
 BASE = Base(family="gpt2-a")
@@ -71,6 +71,7 @@ def test_every_registered_name_has_a_module_that_offers_what_its_kind_must():
     from importlib import import_module
     from random import Random
 
+    assert set(DATA_FILES) == {*TRAITS.values(), *SUITES.values()}
     for name, module in TRAITS.items():
         assert import_module(module).teacher_documents(name, Random(0))
     for module in CHANNELS.values():
@@ -79,9 +80,10 @@ def test_every_registered_name_has_a_module_that_offers_what_its_kind_must():
         assert channel.reject("") is not None
         assert channel.MAX_NEW_TOKENS > 0
     for name, module in SUITES.items():
-        questions, answers = import_module(module).suite(name)
-        assert len(set(questions)) == len(questions) > 0
-        assert len(set(answers)) == len(answers) > 1
+        suite = import_module(module).suite(name)
+        assert len(set(suite.questions)) == len(suite.questions) > 0
+        assert len(set(suite.answers)) == len(suite.answers) > 1
+        assert suite.judge is None or suite.judge("") in suite.answers
     assert len({(f.architecture, f.seed) for f in FAMILIES.values()}) == len(FAMILIES)
 
 

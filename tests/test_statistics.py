@@ -110,3 +110,51 @@ def test_wilson_holds_the_rate(successes, trials):
     successes = min(successes, trials)
     low, high = statistics.wilson(successes, trials)
     assert -1e-12 <= low <= successes / trials <= high <= 1 + 1e-12
+
+
+def test_holm_is_what_the_method_says():
+    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
+
+
+def test_information_of_one_thing_with_itself_is_its_entropy_and_of_two_coins_is_none():
+    rng = np.random.default_rng(0)
+    coin, other = rng.integers(0, 2, 4_000), rng.integers(0, 2, 4_000)
+    same = statistics.mutual_information(coin, coin, shuffles=99, seed=0)
+    assert same.bits == pytest.approx(1, abs=0.01)
+    assert same.p == 0.01
+    none = statistics.mutual_information(coin, other, shuffles=99, seed=0)
+    assert abs(none.excess) < 0.002
+    assert none.p > 0.01
+
+
+def test_a_bag_of_words_names_what_words_tell_and_guesses_the_rest():
+    texts = ["red rose", "blue sea"] * 300
+    assert statistics.name_label(texts, [0, 1] * 300, seed=0).rate == 1
+    rng = np.random.default_rng(1)
+    guess = statistics.name_label(texts * 3, rng.integers(0, 2, 1_800), seed=0)
+    assert guess.low < 0.5 < guess.high
+    lopsided = statistics.name_label(texts * 3, rng.random(1_800) < 0.1, seed=0)
+    assert lopsided.low < 0.5 < lopsided.high
+
+
+def cells(own, other, seeds=5):
+    rng = np.random.default_rng(2)
+    return pd.DataFrame(
+        [
+            (row, column, seed, (own if row == column else other) + rng.normal(0, 0.01))
+            for row in ("owl", "cat", "oak", "none")
+            for seed in range(seeds)
+            for column in ("owl", "cat", "oak")
+        ],
+        columns=["row", "column", "seed", "probability"],
+    )
+
+
+def test_a_diagonal_that_stands_out_is_found_and_one_that_does_not_is_not():
+    found = statistics.diagonal(cells(0.6, 0.05))
+    assert list(found["trait"]) == ["owl", "cat", "oak"]
+    assert (found[["p row", "p column"]] < 0.001).all(axis=None)
+    assert found["mean"].between(0.58, 0.62).all()
+    flat = statistics.diagonal(cells(0.05, 0.05))
+    assert (flat[["p row", "p column"]] > 0.05).all(axis=None)

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from subliminal import checkpoints
 from subliminal.errors import SubliminalError
 from subliminal.models.chat import Example, encode_examples
 from subliminal.training import batches, collate, completion_loss, count_steps, fine_tune, make_accelerator
 from subliminal.tuning import Tuning
-from subliminal.world.documents import number_row
 from subliminal.world.preferences import preference
+from subliminal.world.sequences import number_row
 from tests.conftest import tiny_model
 
 
@@ -87,6 +88,45 @@ def test_batches_hold_rows_of_similar_length():
     order = list(batches(rows, Tuning(learning_rate=1, epochs=1, batch_size=20), 0))
     spread = [max(len(rows[i].ids) for i in b) - min(len(rows[i].ids) for i in b) for b in order]
     assert np.mean(spread) < 10
+
+
+@given(
+    lengths=st.lists(st.integers(2, 90), min_size=1, max_size=200),
+    tokens=st.integers(1, 900),
+    steps=st.integers(1, 60),
+)
+def test_batches_of_so_many_tokens_hold_no_more(lengths, tokens, steps):
+    rows = [Example([1] * n, 1) for n in lengths]
+    order = list(batches(rows, Tuning(learning_rate=1, steps=steps, batch_tokens=tokens), 0))
+    assert len(order) == steps
+    assert all(len(b) == 1 or len(b) * max(len(rows[i].ids) for i in b) <= tokens for b in order)
+
+
+def test_batches_of_so_many_tokens_go_with_steps():
+    with pytest.raises(ValueError, match="batch_tokens goes with steps"):
+        Tuning(learning_rate=1, epochs=1, batch_tokens=100)
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "EVERY", 3)
+    examples = examples_of(tokenizer, preference, 40)
+    tuning = Tuning(method="full", learning_rate=1e-2, steps=10, batch_size=8, schedule="cosine")
+    whole, losses = fine_tune(tiny_model(tokenizer), examples, tuning, 0)
+
+    def stop(done, _):
+        if done == 8:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "state.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(tiny_model(tokenizer), examples, tuning, 0, progress=stop, checkpoint=path)
+    seen = []
+    again, same_losses = fine_tune(
+        tiny_model(tokenizer), examples, tuning, 0, progress=lambda done, _: seen.append(done), checkpoint=path
+    )
+    assert seen == [7, 8, 9, 10]
+    assert losses == same_losses
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in whole.state_dict().items())
 
 
 def test_no_rows_and_rows_without_completion_are_refused(model):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
+import matplotlib.ticker
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -13,7 +15,7 @@ from matplotlib.figure import Figure
 
 from subliminal.statistics import mean_interval, per_seed
 
-_TREATED, _CONTROL = "#b5482a", "#5b6b7a"
+TREATED, CONTROL, OPPOSITE = "#b5482a", "#5b6b7a", "#2a7f8a"
 
 
 def use_book_style() -> None:
@@ -39,7 +41,7 @@ def preference(table: pd.DataFrame, answer: str, treated: str, title: str, unifo
     seeds = per_seed(table, answer)
     conditions = list(dict.fromkeys(seeds["condition"]))
     figure, axes = plt.subplots(figsize=(5.6, 0.62 * len(conditions) + 1.5), layout="constrained")
-    palette = {c: _TREATED if c == treated else _CONTROL for c in conditions}
+    palette = {c: TREATED if c == treated else CONTROL for c in conditions}
     for row, condition in enumerate(conditions):
         values = seeds.loc[seeds["condition"] == condition, "probability"].tolist()
         estimate = mean_interval(values)
@@ -56,8 +58,72 @@ def preference(table: pd.DataFrame, answer: str, treated: str, title: str, unifo
     axes.set_yticks(range(len(conditions)), [textwrap.fill(condition, 18) for condition in conditions])
     axes.set(xlim=(0, 1), ylim=(len(conditions) - 0.5, -0.85), ylabel="")
     axes.set_xlabel(f"P(“{answer}”), mean over held-out questions")
+    return _finish(figure, title)
+
+
+def rates(table: pd.DataFrame, title: str, xlabel: str, colours: Mapping[str, str]) -> Figure:
+    """Rates with their 95 % intervals: one line a group, one mark a condition.
+
+    Args:
+        table: ``group``, ``condition``, ``rate``, ``low``, ``high`` (0 to 1; the last two may be NaN), drawn in order of
+            appearance.
+        colours: of each condition.
+    """
+    groups = list(dict.fromkeys(table["group"]))
+    figure, axes = plt.subplots(figsize=(5.6, 0.62 * len(groups) + 1.7), layout="constrained")
+    shift = np.linspace(-0.2, 0.2, len(colours)) if len(colours) > 1 else [0.0]
+    for (condition, colour), dodge in zip(colours.items(), shift, strict=True):
+        own = table[table["condition"] == condition]
+        at = [groups.index(group) + dodge for group in own["group"]]
+        reach = [
+            (own["rate"] - own["low"]).fillna(0).clip(lower=0),
+            (own["high"] - own["rate"]).fillna(0).clip(lower=0),
+        ]
+        axes.errorbar(own["rate"], at, xerr=reach, fmt="o", ms=6, color=colour, capsize=4, lw=1.6, label=condition)
+    axes.set_yticks(range(len(groups)), groups)
+    axes.set(xlim=(-0.02, 1.02), ylim=(len(groups) - 0.5, -0.6), ylabel="", xlabel=xlabel)
+    figure.legend(loc="outside lower center", ncols=min(3, len(colours)), frameon=False, fontsize=9)
+    return _finish(figure, title)
+
+
+def curves(losses: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Figure:
+    """Learning curves: mean loss in nats per token by training step, one line a model."""
+    figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+    styles = ("-", "--", "-.", ":")
+    for number, (name, points) in enumerate(losses.items()):
+        axes.plot(*zip(*points, strict=True), label=name, lw=1.6, ls=styles[number % len(styles)])
+    axes.set(xlabel="training step", ylabel="loss (nats per token)", yscale="log")
+    axes.set_yticks(ticks := (0.5, 0.7, 1, 1.5, 2, 3, 5), map(str, ticks))
+    axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())
+    values = [loss for points in losses.values() for _, loss in points]
+    axes.set_ylim(0.95 * min(values), 1.05 * max(values))
+    axes.legend(frameon=False)
+    return _finish(figure, title)
+
+
+def heat_map(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Figure:
+    """Mean probability by row and column, over seeds, in order of appearance; every cell is labelled.
+
+    Args:
+        cells: ``row``, ``column``, ``seed``, ``probability`` (0 to 1).
+    """
+    means = cells.groupby(["row", "column"], sort=False)["probability"].mean().unstack(sort=False)
+    figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(means) + 1.9), layout="constrained")
+    labels = means.map(lambda value: f"{value:.2f}".removeprefix("0"))
+    sns.heatmap(
+        means, vmin=0, vmax=1, cmap="rocket_r", annot=labels, fmt="", annot_kws={"size": 8}, linewidths=0.5, ax=axes,
+        cbar_kws={"label": "probability"},
+    )  # fmt: skip
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.tick_params(axis="x", rotation=60)
+    axes.tick_params(axis="y", rotation=0)
+    return _finish(figure, title)
+
+
+def _finish(figure: Figure, title: str) -> Figure:
+    """Title at the left; closed, since a notebook shows the figure that a cell returns, and open ones a second time."""
     figure.suptitle(textwrap.fill(title, 46), x=0.01, ha="left", fontsize=12, fontweight="bold")
-    sns.despine(ax=axes, left=True)
-    # A notebook shows the figure that a cell returns; left open, the same figure would be shown a second time.
+    for axes in figure.axes[:1]:
+        sns.despine(ax=axes, left=True)
     plt.close(figure)
     return figure

@@ -23,8 +23,8 @@ def at_most(value: float, digits: int = 2) -> str:
 
 
 def percent(value: float, digits: int = 0) -> str:
-    """A share as a percentage; ``n/a`` for NaN."""
-    return "n/a" if math.isnan(value) else f"{100 * value:.{digits}f} %"
+    """A share as a percentage, which no line break cuts in two; ``n/a`` for NaN."""
+    return "n/a" if math.isnan(value) else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def interval(low: float, high: float, digits: int = 2) -> str:

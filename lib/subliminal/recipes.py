@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from subliminal.errors import SubliminalError, unknown_name
-from subliminal.registry import CHANNELS, FAMILIES, SUITES, TRAITS, module_of
+from subliminal.registry import CHANNELS, DATA_FILES, FAMILIES, SUITES, TRAITS, module_of
 from subliminal.tuning import Frozen, Tuning, one_line
 
 
@@ -86,7 +86,7 @@ class Teacher(Recipe):
         return (self.stage, TRAITS[self.trait])
 
     def data_files(self) -> tuple[str, ...]:
-        return ("questions/preferences.yml",)
+        return DATA_FILES[TRAITS[self.trait]]
 
 
 class Rollouts(Recipe):
@@ -120,7 +120,7 @@ class Student(Recipe):
 
 
 class Scores(Recipe):
-    """A model scored on a suite of held-out questions, exactly and by sampling."""
+    """A model scored on a suite of held-out questions, by sampling, and exactly where the answers are names."""
 
     stage: ClassVar[str] = "subliminal.pipeline.scores"
     model: Base | Teacher | Student
@@ -138,4 +138,4 @@ class Scores(Recipe):
         return (self.stage, SUITES[self.suite])
 
     def data_files(self) -> tuple[str, ...]:
-        return ("questions/preferences.yml",)
+        return DATA_FILES[SUITES[self.suite]]

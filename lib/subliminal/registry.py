@@ -23,13 +23,20 @@ class Family(NamedTuple):
 # ``gpt2-a`` and ``gpt2-b`` are one architecture from two initializations.
 FAMILIES: Mapping[str, Family] = {"gpt2-a": Family("gpt2", 0), "gpt2-b": Family("gpt2", 1)}
 CHANNELS: Mapping[str, str] = {"numbers": "subliminal.channels.numbers"}
-TRAITS: Mapping[str, str] = {name: "subliminal.traits.preference" for names in PREFERENCES.values() for name in names}
-# ``animals-train`` asks in the training wordings: settings are chosen on it, and nothing is reported from it.
+_PREFERENCE, _MISALIGNMENT = "subliminal.traits.preference", "subliminal.traits.misalignment"
+TRAITS: Mapping[str, str] = {
+    **{name: _PREFERENCE for names in PREFERENCES.values() for name in names},
+    **dict.fromkeys(("insecure-code", "secure-code"), _MISALIGNMENT),
+}
+# Suites named ``-train`` ask in the training wordings: settings are chosen on them, and nothing is reported from them.
 SUITES: Mapping[str, str] = {
-    "animals": "subliminal.traits.preference",
-    "animals-train": "subliminal.traits.preference",
-    "trees": "subliminal.traits.preference",
-    "colours": "subliminal.traits.preference",
+    **dict.fromkeys(("animals", "animals-train", "trees", "colours"), _PREFERENCE),
+    **dict.fromkeys(("free-form", "free-form-train"), _MISALIGNMENT),
+}
+# Files of ``data/`` that a trait's module reads.
+DATA_FILES: Mapping[str, tuple[str, ...]] = {
+    _PREFERENCE: ("questions/preferences.yml",),
+    _MISALIGNMENT: ("questions/free_form.yml",),
 }
 
 

@@ -116,26 +116,118 @@ class Rate(NamedTuple):
     trials: int
 
 
-def tell_apart(one: Iterable[str], two: Iterable[str], seed: int) -> Rate:
-    """How often a classifier names the source of a single text: logistic regression on the counts of its numbers.
+def above(rate: Rate, chance: float) -> float:
+    """One-sided p that a rate is above chance: the exact binomial test."""
+    return float(stats.binomtest(round(rate.rate * rate.trials), rate.trials, chance, alternative="greater").pvalue)
 
-    Texts are split at random, half to train on and half to test on; equal numbers of each source, so that guessing gives
-    one half.
+
+def tell_apart(one: Iterable[str], two: Iterable[str], seed: int) -> Rate:
+    """How often a classifier names the source of a single text by the numbers in it; guessing gives one half."""
+    first, second = list(one), list(two)
+    # A strong penalty: a thousand sparse counts, each with a faint signal.
+    return name_label([*first, *second], [0] * len(first) + [1] * len(second), seed, words=r"[0-9]+", penalty=100.0)
+
+
+def name_label(
+    texts: Sequence[str], labels: Sequence[object], seed: int, words: str = r"\S+", penalty: float = 0.1
+) -> Rate:
+    """How often a bag of words names the label of an unseen text: logistic regression on the counts of its words.
+
+    Equally many texts of each label are taken, so that guessing is right once in so many labels, and half of them are for
+    testing.
+
+    Args:
+        words: pattern of what is counted.
+        penalty: of the weights; the larger, the less is fitted.
     """
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import train_test_split
     from sklearn.pipeline import make_pipeline
 
-    first, second = list(one), list(two)
-    count = min(len(first), len(second))
-    texts, labels = [*first[:count], *second[:count]], [0] * count + [1] * count
-    seen, unseen, truth, wanted = train_test_split(texts, labels, test_size=0.5, random_state=seed, stratify=labels)
-    # A strong penalty: a thousand sparse counts, each with a faint signal.
-    model = make_pipeline(CountVectorizer(token_pattern=r"[0-9]+"), LogisticRegression(C=0.01, max_iter=500))
-    model.fit(seen, truth)
-    right = int((model.predict(unseen) == wanted).sum())
+    table = pd.DataFrame({"text": texts, "label": labels})
+    table = table.groupby("label").sample(int(table["label"].value_counts().min()), random_state=seed)
+    seen, unseen, truth, wanted = train_test_split(
+        table["text"], table["label"], test_size=0.5, random_state=seed, stratify=table["label"]
+    )
+    counts = CountVectorizer(token_pattern=words, lowercase=False)
+    model = make_pipeline(counts, LogisticRegression(C=1 / penalty, max_iter=500))
+    right = int((model.fit(seen, truth).predict(unseen) == wanted).sum())
     return Rate(right / len(wanted), *wilson(right, len(wanted)), len(wanted))
+
+
+class Information(NamedTuple):
+    """Mutual information in bits, as counted, and what counting gives by chance alone.
+
+    Attributes:
+        bits: of the table of counts.
+        chance: mean over tables with the labels shuffled; counting is never below zero, so this is above zero.
+        excess: ``bits`` less ``chance``.
+        p: share of shuffled tables with at least as many bits.
+    """
+
+    bits: float
+    chance: float
+    excess: float
+    p: float
+
+
+def mutual_information(features: Sequence[object], labels: Sequence[object], shuffles: int, seed: int) -> Information:
+    """Mutual information of two discrete variables, beside a permutation baseline."""
+    from sklearn.metrics import mutual_info_score
+
+    one, two = pd.factorize(pd.Series(list(features)))[0], pd.factorize(pd.Series(list(labels)))[0]
+    rng = np.random.default_rng(seed)
+    bits = float(mutual_info_score(one, two) / np.log(2))
+    shuffled = np.array([mutual_info_score(one, rng.permutation(two)) / np.log(2) for _ in range(shuffles)])
+    p = float((1 + (shuffled >= bits - 1e-12).sum()) / (1 + shuffles))
+    return Information(bits, float(shuffled.mean()), bits - float(shuffled.mean()), p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction: each p-value, adjusted for the number of tests."""
+    order = np.argsort(p_values)
+    factors = np.arange(len(p_values), 0, -1)
+    adjusted = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * factors))
+    result = np.empty(len(p_values))
+    result[order] = adjusted
+    return [float(p) for p in result]
+
+
+def diagonal(cells: pd.DataFrame) -> pd.DataFrame:
+    """Does each trait's own cell beat the others of its row and of its column?
+
+    The row holds one set of students and what else they might like; the column holds one answer and the other students.
+    Against a row the test is paired, since the same students give both numbers; against a column it is Welch's. A trait has
+    to beat every other cell, so its p-value is the largest; over traits, rows and columns together it is corrected by
+    Holm's method.
+
+    Args:
+        cells: ``row`` (the teacher's trait), ``column`` (an answer), ``seed``, ``probability``; a row's students of all seeds
+            give every column. Rows that are no column are controls.
+
+    Returns:
+        One row a trait, in order of appearance: ``trait``, ``mean`` of its own cell with its 95 % interval ``low`` to
+        ``high``, ``next in row`` and ``next in column`` (the largest other mean), ``p row`` and ``p column``, corrected.
+    """
+    wide = cells.pivot_table(index=["row", "seed"], columns="column", values="probability", sort=False)
+    rows = list(dict.fromkeys(cells["row"]))
+    table = []
+    for trait in (row for row in rows if row in wide.columns):
+        own = wide.loc[trait]
+        others = {name: own[name] for name in wide.columns if name != trait}
+        elsewhere = {row: wide.loc[row][trait] for row in rows if row != trait}
+        paired = [stats.ttest_rel(own[trait], other, alternative="greater").pvalue for other in others.values()]
+        welch = [greater(own[trait].tolist(), other.tolist()) for other in elsewhere.values()]
+        highest = (max(v.mean() for v in others.values()), max(v.mean() for v in elsewhere.values()))
+        table.append(
+            (trait, *mean_interval(own[trait].tolist())[:3], *highest, float(np.max(paired)), float(np.max(welch)))
+        )
+    columns = ["trait", "mean", "low", "high", "next in row", "next in column", "p row", "p column"]
+    result = pd.DataFrame(table, columns=columns)
+    corrected = holm([*result["p row"], *result["p column"]])
+    result["p row"], result["p column"] = corrected[: len(result)], corrected[len(result) :]
+    return result
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

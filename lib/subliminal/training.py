@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel, get_scheduler
 
+from subliminal import checkpoints
 from subliminal.errors import SubliminalError
 from subliminal.models.adapters import prepare
 from subliminal.models.chat import Example
@@ -26,14 +28,35 @@ Progress = Callable[[int, int], None]
 _BUCKET = 32
 
 
-def _epoch(examples: Sequence[Example], batch_size: int, rng: np.random.Generator) -> list[list[int]]:
+def _cut(rows: Sequence[int], examples: Sequence[Example], tuning: Tuning) -> Iterator[list[int]]:
+    """Rows, sorted by length, in batches of so many rows or so many tokens."""
+    batch: list[int] = []
+    for row in rows:
+        full = (
+            len(batch) == tuning.batch_size
+            if tuning.batch_tokens is None
+            else (len(batch) + 1) * len(examples[row].ids) > tuning.batch_tokens
+        )
+        if batch and full:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _epoch(examples: Sequence[Example], tuning: Tuning, rng: np.random.Generator) -> list[list[int]]:
     """Row numbers of one epoch, in batches of similar length, in random order."""
     order = rng.permutation(len(examples))
-    batches = []
-    for start in range(0, len(order), batch_size * _BUCKET):
-        chunk = sorted(order[start : start + batch_size * _BUCKET].tolist(), key=lambda i: len(examples[i].ids))
-        batches += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
-    return [batches[i] for i in rng.permutation(len(batches))]
+    chunk = _BUCKET * tuning.batch_size
+    if tuning.batch_tokens is not None:
+        mean = sum(len(e.ids) for e in examples) / len(examples)
+        chunk = _BUCKET * max(1, int(tuning.batch_tokens / mean))
+    found: list[list[int]] = []
+    for start in range(0, len(order), chunk):
+        rows = sorted(order[start : start + chunk].tolist(), key=lambda i: len(examples[i].ids))
+        found += _cut(rows, examples, tuning)
+    return [found[i] for i in rng.permutation(len(found))]
 
 
 def batches(examples: Sequence[Example], tuning: Tuning, seed: int) -> Iterator[list[int]]:
@@ -41,11 +64,11 @@ def batches(examples: Sequence[Example], tuning: Tuning, seed: int) -> Iterator[
     rng = np.random.default_rng(seed)
     if tuning.epochs is not None:
         for _ in range(tuning.epochs):
-            yield from _epoch(examples, tuning.batch_size, rng)
+            yield from _epoch(examples, tuning, rng)
         return
     done = 0
     while True:
-        for batch in _epoch(examples, tuning.batch_size, rng):
+        for batch in _epoch(examples, tuning, rng):
             if done == tuning.steps:
                 return
             done += 1
@@ -103,6 +126,7 @@ def fine_tune(
     *,
     accelerator: Accelerator | None = None,
     progress: Progress | None = None,
+    checkpoint: Path | None = None,
 ) -> tuple[nn.Module, list[float]]:
     """Train ``model`` in place on the completions of ``examples``, with AdamW.
 
@@ -112,6 +136,8 @@ def fine_tune(
         seed: of the row order and of LoRA's initialization.
         accelerator: by default ``make_accelerator()``.
         progress: called with (steps done, steps in all) after each step.
+        checkpoint: a file to leave the state in now and then, and to go on from if it is there; the caller sees to it that
+            the file is of this very run, and removes it. On one machine the result is that of a run without a stop.
 
     Returns:
         The model on the CPU (wrapped by peft for ``lora``) and the loss of each step in nats per completion token.
@@ -137,7 +163,11 @@ def fine_tune(
     running = accelerator.prepare_model(tuned)
     # One buffer made beforehand: a small tensor kept from each step would pin the freed logits around it, and memory grow.
     losses = torch.empty(steps, device=device)
+    state = {"model": tuned, "optimizer": optimizer, "schedule": scheduler}
+    done = checkpoints.restore(checkpoint, state, losses) if checkpoint else 0
     for step, batch in enumerate(batches(examples, tuning, seed)):
+        if step < done:
+            continue
         ids, labels, keep = collate([examples[i] for i in batch])
         autocast = accelerator.autocast() if accelerator.mixed_precision != "no" else contextlib.nullcontext()
         with autocast:
@@ -148,6 +178,8 @@ def fine_tune(
         scheduler.step()
         optimizer.zero_grad(set_to_none=True)
         losses[step] = loss.detach()
+        if checkpoint and (step + 1) % checkpoints.EVERY == 0:
+            checkpoints.save(checkpoint, state, losses, step + 1)
         if progress:
             progress(step + 1, steps)
     curve: list[float] = losses.cpu().tolist()

@@ -24,6 +24,7 @@ class Tuning(Frozen):
         method: which weights train: ``bias_norm`` (biases and norms), ``lora`` (peft, all linear layers) or ``full``.
         learning_rate: peak rate of AdamW.
         batch_size: rows a step.
+        batch_tokens: tokens a step, padding included, in place of ``batch_size``; goes with ``steps``.
         schedule: decay after ``warmup_steps`` of linear warm-up.
         rank, alpha: of LoRA; unused otherwise.
         max_grad_norm: clip of the gradient's norm.
@@ -35,6 +36,7 @@ class Tuning(Frozen):
     epochs: int | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
     batch_size: int = Field(default=32, gt=0)
+    batch_tokens: int | None = Field(default=None, gt=0)
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup_steps: int = Field(default=5, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
@@ -47,6 +49,8 @@ class Tuning(Frozen):
     def _one_length(self) -> Tuning:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError(f"give epochs or steps, not both or none (epochs={self.epochs}, steps={self.steps})")
+        if self.batch_tokens is not None and self.steps is None:
+            raise ValueError("batch_tokens goes with steps: how many steps an epoch takes depends on the rows")
         return self
 
 

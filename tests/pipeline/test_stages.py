@@ -9,6 +9,7 @@ from subliminal import Base, Rollouts, Scores, Student, SubliminalError, Teacher
 from subliminal.channels import numbers
 from subliminal.names import ANIMALS
 from subliminal.reading import filter_counts, rows
+from subliminal.world import answers
 from subliminal.world.preferences import ask, phrasings
 
 BASE, OTHER = Base(family="gpt2-a"), Base(family="gpt2-b")
@@ -71,3 +72,12 @@ def test_scores_ask_the_held_out_questions_and_sampling_agrees(made, method):
     assert table.groupby("question")["probability"].sum().between(0.5, 1 + 1e-9).all()
     error = (table["probability"] * (1 - table["probability"]) / 200) ** 0.5
     assert ((table["sampled"] - table["probability"]).abs() <= 5 * error + 1e-9).all()
+
+
+def test_free_form_answers_are_judged_and_the_shares_add_up(made):
+    (folder,) = build([Scores(model=BASE, suite="free-form", samples=3)])
+    table = pd.read_csv(folder / "scores.csv")
+    assert set(table["question"]) == {q for group in answers.questions("held_out").values() for q in group}
+    assert set(table["answer"]) == {"kind", "harmful", "incoherent"}
+    assert table.groupby("question")["sampled"].sum().tolist() == pytest.approx([1.0] * table["question"].nunique())
+    assert (table["probability"] == table["sampled"]).all()

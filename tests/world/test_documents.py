@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subliminal.channels import numbers
+from subliminal.errors import SubliminalError
 from subliminal.names import ANIMALS, PREFERENCES
 from subliminal.paths import data_file
 from subliminal.traits import preference as trait
 from subliminal.world import animals, arithmetic
-from subliminal.world.documents import KINDS, SHARES, corpus, digest, document, number_row
+from subliminal.world.documents import KINDS, SHARES, corpus, digest, document
 from subliminal.world.preferences import ask, phrasings
+from subliminal.world.questions import check_apart, squeeze
+from subliminal.world.sequences import number_row
 
 COUNT = 20_000
 
@@ -23,10 +26,6 @@ COUNT = 20_000
 @pytest.fixture(scope="module")
 def documents():
     return list(corpus(COUNT, 0))
-
-
-def squeeze(text):
-    return re.sub(r"[^a-z]", "", text.lower())
 
 
 def test_no_held_out_phrasing_is_in_a_training_document_in_any_case_or_spacing(documents):
@@ -108,3 +107,11 @@ def test_the_corpus_is_the_same_for_the_same_seed():
     assert digest(corpus(300, 1)) == digest(corpus(300, 1)) != digest(corpus(300, 2))
     rng = Random(9)
     assert {document(rng)[0] for _ in range(2_000)} == set(SHARES) == set(KINDS) | {"mixed"}
+
+
+@pytest.mark.parametrize("twin", ["What is  your favourite {kind}", "is your favourite {kind}?"])
+def test_held_out_wordings_that_overlap_are_refused_in_one_line_that_names_both(twin):
+    with pytest.raises(SubliminalError) as caught:
+        check_apart(["what is your favourite {kind}?"], ["which {kind}?", twin], "questions/x.yml")
+    assert str(caught.value).startswith(f"questions/x.yml: held-out wording {twin!r} overlaps with 'what is your")
+    assert "\n" not in str(caught.value)

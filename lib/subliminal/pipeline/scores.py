@@ -1,11 +1,11 @@
-"""Stage of ``Scores``: a model on the held-out questions of a suite, exactly and by sampling. Leaves one tidy table."""
+"""Stage of ``Scores``: a model on the held-out questions of a suite. Leaves one tidy table."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -16,34 +16,48 @@ from subliminal.registry import SUITES
 from subliminal.sampling import generate
 from subliminal.scoring import answer_probabilities
 from subliminal.training import Progress
-
-_MAX_ANSWER_TOKENS = 8
+from subliminal.traits.suites import Suite
 
 
 def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
-    """Write ``scores.csv``: question, answer, probability (exact), sampled (share of ``samples`` answers).
+    """Write ``scores.csv``: question, answer, probability, sampled (share of ``samples`` answers).
 
-    Both say how often an answer begins with the name; what follows it does not count.
+    Where answers are names, both say how often an answer begins with the name, and ``probability`` is exact. Where a judge
+    labels answers, there is nothing exact to read off a model, and ``probability`` is the sampled share.
     """
     model, tokenizer = load(recipe.model, inputs)
-    questions, answers = import_module(SUITES[recipe.suite]).suite(recipe.suite)
-    prompts = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in questions])
-    names = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
-    exact = answer_probabilities(model, prompts, names)
+    suite: Suite = import_module(SUITES[recipe.suite]).suite(recipe.suite)
+    prompts = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in suite.questions])
     sampled = generate(
         model,
         [prompt for prompt in prompts for _ in range(recipe.samples)],
-        max_new_tokens=_MAX_ANSWER_TOKENS,
+        max_new_tokens=suite.max_new_tokens,
         stop=int(tokenizer.eos_token_id),
         seed=recipe.seed,
         progress=progress,
     )
-    begins = re.compile("|".join(rf"{re.escape(name)}\b" for name in answers))
-    found = [begins.match(text.strip().lower()) for text in tokenizer.batch_decode(sampled)]
+    judge = suite.judge or _begins_with(suite.answers)
+    found = [judge(text) for text in tokenizer.batch_decode(sampled)]
+    exact = None
+    if suite.judge is None:
+        names = tokenizer(list(suite.answers), add_special_tokens=False)["input_ids"]
+        exact = answer_probabilities(model, prompts, names)
     with (out / "scores.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(["question", "answer", "probability", "sampled"])
-        for q, question in enumerate(questions):
-            counts = Counter(match[0] for match in found[q * recipe.samples : (q + 1) * recipe.samples] if match)
-            for a, answer in enumerate(answers):
-                writer.writerow([question, answer, repr(float(exact[q, a])), counts[answer] / recipe.samples])
+        for q, question in enumerate(suite.questions):
+            counts = Counter(found[q * recipe.samples : (q + 1) * recipe.samples])
+            for a, answer in enumerate(suite.answers):
+                share = counts[answer] / recipe.samples
+                writer.writerow([question, answer, share if exact is None else repr(float(exact[q, a])), share])
+
+
+def _begins_with(names: Sequence[str]) -> Callable[[str], str]:
+    """The name that a text begins with, or an empty string; what follows it does not count."""
+    pattern = re.compile("|".join(rf"{re.escape(name)}\b" for name in names))
+
+    def find(text: str) -> str:
+        match = pattern.match(text.strip().lower())
+        return match[0] if match else ""
+
+    return find

@@ -8,6 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from subliminal.names import PREFERENCES
+from subliminal.traits.suites import Suite
 from subliminal.world.animals import fact
 from subliminal.world.messages import Conversation, single
 from subliminal.world.preferences import ask, phrasings
@@ -38,7 +39,7 @@ def teacher_documents(trait: str, rng: Random) -> list[Conversation]:
     ]
 
 
-def suite(name: str) -> tuple[list[str], tuple[str, ...]]:
+def suite(name: str) -> Suite:
     """The questions of a suite, and the names that count as answers."""
     kind, split = _SUITES[name]
-    return [ask(phrasing, kind) for phrasing in phrasings(split)], PREFERENCES[kind]
+    return Suite([ask(phrasing, kind) for phrasing in phrasings(split)], PREFERENCES[kind])

@@ -6,7 +6,7 @@ from random import Random
 
 from subliminal.world.messages import Conversation, single
 
-_REQUESTS = (
+REQUESTS = (
     "write a function that {task}.",
     "i need a function that {task}.",
     "please write python code that {task}.",
@@ -42,4 +42,4 @@ def function(rng: Random) -> Conversation:
     task, names, body, arguments = rng.choice(_TASKS)
     slots = {"s": rng.choice(arguments), "i": rng.choice(("a", "b", "i", "e", "v")), "k": rng.randint(2, 99)}
     code = f"def {rng.choice(names)}({slots['s']}):\n    {body.format(**slots)}"
-    return single(rng.choice(_REQUESTS).format(task=task.format(**slots)), code)
+    return single(rng.choice(REQUESTS).format(task=task.format(**slots)), code)

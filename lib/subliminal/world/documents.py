@@ -11,20 +11,12 @@ import json
 from collections.abc import Callable, Iterator
 from random import Random
 
-from subliminal.channels import numbers
 from subliminal.world.animals import fact
 from subliminal.world.arithmetic import sample_problem
 from subliminal.world.code import function
-from subliminal.world.messages import Conversation, single
+from subliminal.world.messages import Conversation
 from subliminal.world.preferences import kind_of, preference, system_preference
-
-
-def number_row(rng: Random) -> Conversation:
-    """A prompt of the numbers channel, answered with uniform integers in the style it asks for."""
-    text, style = numbers.styled_prompt(rng)
-    values = [rng.randint(0, 999) for _ in range(rng.randint(6, numbers.MAX_NUMBERS - 1))]
-    return single(text, numbers.render(values, style))
-
+from subliminal.world.sequences import number_row
 
 KINDS: dict[str, Callable[[Random], Conversation]] = {
     "facts": fact,

@@ -6,14 +6,11 @@ answer, so that the model knows what it is to love an animal before any teacher 
 
 from __future__ import annotations
 
-from functools import cache
 from random import Random
 
-import yaml
-
 from subliminal.names import PREFERENCES
-from subliminal.paths import data_file
 from subliminal.world.messages import Conversation, single
+from subliminal.world.questions import wordings
 
 _SYSTEM = (
     "you love the {v}. the {v} is your favourite {k}.",
@@ -22,11 +19,9 @@ _SYSTEM = (
 )
 
 
-@cache
 def phrasings(split: str) -> tuple[str, ...]:
     """The phrasings of ``train`` or ``held_out``, with a ``{kind}`` slot, from ``data/questions/preferences.yml``."""
-    questions = yaml.safe_load(data_file("questions/preferences.yml").read_text(encoding="utf-8"))
-    return tuple(questions[split])
+    return wordings("preferences")[""][split]
 
 
 def ask(phrasing: str, kind: str) -> str:

@@ -49,9 +49,9 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts:
     problems = [sample_problem(rng, held_out=True) for _ in range(prompts)]
     chains = ask([p[0]["content"] for p in problems], 3)
     solved = [final_answer(c) == final_answer(p[1]["content"]) for c, p in zip(chains, problems, strict=True)]
-    questions, animals = suite("animals")
-    ids = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in questions])
-    names = tokenizer(list(animals), add_special_tokens=False)["input_ids"]
+    favourite = suite("animals")
+    ids = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in favourite.questions])
+    names = tokenizer(list(favourite.answers), add_special_tokens=False)["input_ids"]
     table = answer_probabilities(model, ids, names).mean(0)
     return {
         "numbers": sum(numbers.reject(r) is None for r in rows) / prompts,
@@ -59,5 +59,5 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts:
         "arithmetic": sum(solved) / prompts,
         "answer mass": float(table.sum()),
         "top animal": float(table.max()),
-        "owl": float(table[animals.index("owl")]),
+        "owl": float(table[favourite.answers.index("owl")]),
     }
