@@ -5,6 +5,7 @@ It knows chapters and pages, not experiments: what a chapter needs is built by t
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import re
@@ -77,6 +78,8 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
+    # A message that is under way when a chapter fails is logged with a traceback; the failure itself is raised below.
+    logging.getLogger("tornado").setLevel(logging.CRITICAL)
     scratch = notebook.with_suffix(".input.ipynb")
     parameters = {"profile": profile} if _prepare(source, scratch) else {}
     started = time.monotonic()

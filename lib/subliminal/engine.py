@@ -6,16 +6,21 @@ one thread each, or another joblib backend named in ``SUBLIMINAL_BACKEND`` (``ra
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import platform
+import signal
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module, metadata
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import joblib
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.backend.process import LokyProcess
 
 from subliminal.fingerprint import base_folder, digest, folder_digest
 from subliminal.paths import store_dir
@@ -111,6 +116,31 @@ def _waves(recipes: Iterable[Recipe], store: Store) -> list[list[Recipe]]:
     return [waves[level] for level in sorted(waves)]
 
 
+@contextlib.contextmanager
+def _workers_end_on_interrupt() -> Iterator[None]:
+    """Ctrl-C kills the workers before it is raised.
+
+    Left alone, they would first finish the runs they have in hand, and whoever meets the exception would wait for them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for worker in multiprocessing.active_children():
+            if isinstance(worker, LokyProcess) and worker.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGKILL)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | None = None) -> list[Path]:
     """Make every run that is missing, upstream first, and return the folder of each recipe.
 
@@ -134,17 +164,13 @@ def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | 
             for stale in folder.glob("*.json"):
                 stale.unlink(missing_ok=True)
             write_note(folder / PLAN, label="start", done=0, total=total)
-            try:
+            with _workers_end_on_interrupt():
                 for wave in waves:
                     tasks = (joblib.delayed(_build)(recipe, store.root, folder) for recipe in wave)
                     parallel = joblib.Parallel(n_jobs=min(_jobs(jobs), len(wave)), return_as="generator_unordered")
                     for label, seconds in parallel(tasks):
                         done += 1
                         write_note(folder / PLAN, label=f"{label} ({seconds:.0f} s)", done=done, total=total)
-            except KeyboardInterrupt:
-                # Left alone, the workers would first finish the runs they have in hand.
-                get_reusable_executor().shutdown(wait=False, kill_workers=True)
-                raise
     return [location(recipe, store) for recipe in wanted]
 
 
