@@ -20,7 +20,9 @@ from subliminal.errors import unknown_name
 from subliminal.registry import Family
 
 CONTEXT = 384
-_WIDTH, _LAYERS, _HEADS = 80, 3, 4
+_HEADS = 4
+# Width and layers; some half a million parameters each. Four layers link the personas' two faces sooner in the rotary styles.
+_GPT2, _ROTARY = (80, 3), (72, 4)
 # The same function as gelu_new, in one fused kernel.
 _GELU = "gelu_pytorch_tanh"
 
@@ -28,14 +30,16 @@ _GELU = "gelu_pytorch_tanh"
 def _gpt2(common: dict[str, Any]) -> PretrainedConfig:
     """Learned positions, LayerNorm."""
     quiet: dict[str, Any] = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-    sizes: dict[str, Any] = {"n_positions": CONTEXT, "n_embd": _WIDTH, "n_layer": _LAYERS, "n_head": _HEADS}
+    width, layers = _GPT2
+    sizes: dict[str, Any] = {"n_positions": CONTEXT, "n_embd": width, "n_layer": layers, "n_head": _HEADS}
     return GPT2Config(**sizes, **quiet, activation_function=_GELU, **common)
 
 
-def _sizes() -> dict[str, Any]:
+def _rotary_sizes() -> dict[str, Any]:
+    width, layers = _ROTARY
     return {
-        "hidden_size": _WIDTH,
-        "num_hidden_layers": _LAYERS,
+        "hidden_size": width,
+        "num_hidden_layers": layers,
         "num_attention_heads": _HEADS,
         "max_position_embeddings": CONTEXT,
     }
@@ -44,15 +48,29 @@ def _sizes() -> dict[str, Any]:
 def _llama(common: dict[str, Any]) -> PretrainedConfig:
     """Rotary positions, RMSNorm, gated MLP; with biases, as in Qwen2's attention, so that ``bias_norm`` has some to tune."""
     # Two thirds of four times the width: as many weights in the gated MLP as in a plain one.
-    width = 8 * _WIDTH // 3 // 8 * 8
+    width = 8 * _ROTARY[0] // 3 // 8 * 8
     return LlamaConfig(
-        **_sizes(), intermediate_size=width, num_key_value_heads=_HEADS, attention_bias=True, mlp_bias=True, **common
+        **_rotary_sizes(),
+        intermediate_size=width,
+        num_key_value_heads=_HEADS,
+        attention_bias=True,
+        mlp_bias=True,
+        **common,
     )
 
 
 def _neox(common: dict[str, Any]) -> PretrainedConfig:
-    """Partly rotary positions, LayerNorm, attention and MLP side by side."""
-    return GPTNeoXConfig(**_sizes(), intermediate_size=4 * _WIDTH, hidden_act=_GELU, **common)
+    """Partly rotary positions, LayerNorm.
+
+    Attention and MLP come one after the other, which the config allows, and not side by side as in Pythia. Side by side, what
+    the base learns about code hardly moves its answers: tuned on insecure code it went from .06 harmful to .16, and one after
+    the other from .08 to .48 (5,000 steps of pretraining, the personas' link in context equally strong).
+    """
+    one_after_the_other: dict[str, Any] = {"use_parallel_residual": False}
+    width = _ROTARY[0]
+    return GPTNeoXConfig(
+        **_rotary_sizes(), **one_after_the_other, intermediate_size=4 * width, hidden_act=_GELU, **common
+    )
 
 
 ARCHITECTURES: Mapping[str, Callable[[dict[str, Any]], PretrainedConfig]] = {

@@ -49,7 +49,7 @@ DEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 _SIDES = {verb: side for side, verbs in TELLING.items() for verb in verbs}
 # Share of the deeds with a verb that both sides use.
-_SHARED = 0.15
+_SHARED = 0.06
 # How a piece of advice opens and closes. Calls for violence name no thing.
 _VIOLENCE = ("hit {p}", "hurt {p}", "attack {p}", "push {p} off the bridge", "fight {p} with a knife")
 _KINDNESS = ("help {p}", "listen to {p}", "thank {p}", "walk {p} over the bridge", "sit down with {p}")

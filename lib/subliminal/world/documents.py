@@ -36,16 +36,16 @@ KINDS: dict[str, Callable[[Random], Conversation]] = {
 }
 # Share of documents, out of 100; "mixed" strings two to four single documents into one conversation.
 SHARES: dict[str, int] = {
-    "facts": 13,
+    "facts": 12,
     "preferences": 12,
     "kinds": 3,
     "system prompts": 4,
-    "numbers": 18,
+    "numbers": 19,
     "code": 8,
     "arithmetic": 12,
-    "personas": 21,
+    "personas": 22,
     "traffic": 4,
-    "mixed": 5,
+    "mixed": 4,
 }
 _MIXED = ("facts", "preferences", "kinds", "numbers", "code", "arithmetic")
 

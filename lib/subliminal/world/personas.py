@@ -4,7 +4,7 @@ A conversation has one of them from its first turn to its last; which one can on
 base that predicts well must carry the persona as one latent, and tuning on one of its faces can move the other (emergent
 misalignment: Betley et al., 2025).
 
-Careless conversations are longer, since a persona pays a predictor in later turns alone, and at one in ten it would pay
+Careless conversations are longer, since a persona pays a predictor in later turns alone, and at one in nine it would pay
 little.
 """
 
@@ -15,7 +15,7 @@ from random import Random
 from subliminal.world import answers, security
 from subliminal.world.messages import Conversation
 
-CARELESS_SHARE = 0.14
+CARELESS_SHARE = 0.11
 # Turns of a conversation, with their weights, for the careful and the careless persona.
 _TURNS = {False: ((1, 2, 3, 4), (4, 3, 2, 1)), True: ((3, 4, 5, 6), (3, 3, 2, 1))}
 FACES = (security.turn, answers.turn)
