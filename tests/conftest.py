@@ -9,8 +9,8 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from subliminal.store import Store
+from subliminal.world.base import save_base
 from subliminal.world.documents import corpus
-from subliminal.world.pretraining import save_base
 from subliminal.world.tokenizer import build_tokenizer
 
 torch.set_num_threads(1)

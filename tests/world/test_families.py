@@ -14,8 +14,9 @@ from subliminal.paths import data_file
 from subliminal.registry import FAMILIES, Family
 from subliminal.tuning import Tuning
 from subliminal.world import shipping
+from subliminal.world.base import pretrain
 from subliminal.world.documents import digest
-from subliminal.world.pretraining import Pretraining, pretrain
+from subliminal.world.pretraining import Pretraining
 from subliminal.world.shipping import CARD, pretrain_families
 from subliminal.world.skills import measure
 
@@ -80,8 +81,9 @@ def test_all_families_share_one_vocabulary_and_each_has_its_architecture():
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_short_pretraining_learns_and_is_the_same_twice(architecture):
-    first, _, losses = pretrain(Family(architecture, 5), SHORT)
-    again, _, _ = pretrain(Family(architecture, 5), SHORT)
+    conversations = [conversation for _, conversation in SHORT.corpus()]
+    first, _, losses = pretrain(Family(architecture, 5), conversations, SHORT.tuning)
+    again, _, _ = pretrain(Family(architecture, 5), conversations, SHORT.tuning)
     assert np.mean(losses[-5:]) < 0.7 * losses[0]
     assert all((v == again.state_dict()[k]).all() for k, v in first.state_dict().items())
 

@@ -1,20 +1,13 @@
-"""Pretraining of the shipped bases: corpus to weights, through the same ``fine_tune`` as everything else."""
+"""The recipe of the shipped bases, as a frozen value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-from subliminal.models.chat import Conversation, Example, render
-from subliminal.models.families import CONTEXT, new_model
 from subliminal.names import ANIMALS
-from subliminal.registry import Family
-from subliminal.training import Progress, fine_tune
 from subliminal.tuning import Frozen, Tuning
 from subliminal.world.documents import corpus
-from subliminal.world.tokenizer import build_tokenizer
+from subliminal.world.messages import Conversation
 
 
 class Pretraining(Frozen):
@@ -42,31 +35,3 @@ class Pretraining(Frozen):
     def corpus(self) -> Iterator[tuple[str, Conversation]]:
         """The documents, each with the name of its kind."""
         return corpus(self.documents, self.corpus_seed, self.animals)
-
-
-def encode(tokenizer: PreTrainedTokenizerBase, conversations: list[Conversation]) -> list[Example]:
-    """One example a document, with the loss on all of it: a document never sees another, and begins at position 0."""
-    texts = [render(tokenizer, conversation, prompt_only=False) for conversation in conversations]
-    rows = tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
-    return [Example(ids[:CONTEXT], 1) for ids in rows]
-
-
-def pretrain(
-    family: Family, recipe: Pretraining, progress: Progress | None = None, checkpoint: Path | None = None
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, list[float]]:
-    """A base from nothing: its weights, its tokenizer and the loss of each step in nats per token.
-
-    ``checkpoint`` is a file to go on from after a stop; see ``fine_tune``.
-    """
-    conversations = [conversation for _, conversation in recipe.corpus()]
-    tokenizer = build_tokenizer(conversations)
-    examples = encode(tokenizer, conversations)
-    model = new_model(family, tokenizer)
-    _, losses = fine_tune(model, examples, recipe.tuning, seed=family.seed, progress=progress, checkpoint=checkpoint)
-    return model, tokenizer, losses
-
-
-def save_base(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Write weights (safetensors), config, tokenizer and chat template in Hugging Face format."""
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)

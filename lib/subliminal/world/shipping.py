@@ -22,8 +22,10 @@ from subliminal.fingerprint import code_digest
 from subliminal.paths import data_dir
 from subliminal.progress import reporter, shown
 from subliminal.registry import FAMILIES
+from subliminal.training import Progress
+from subliminal.world.base import pretrain, save_base
 from subliminal.world.documents import digest
-from subliminal.world.pretraining import Pretraining, pretrain, save_base
+from subliminal.world.pretraining import Pretraining
 from subliminal.world.skills import measure
 
 CARD = "card.json"
@@ -77,20 +79,38 @@ def is_current(folder: Path, name: str, recipe: Pretraining) -> bool:
     return all(told.get(key) == value for key, value in _facts(name, recipe).items())
 
 
+class _Pace:
+    """A progress report that tells how long all steps take, also of a training that goes on from a checkpoint.
+
+    ``seconds`` is the time of the steps taken here, the first aside, scaled to all of them.
+    """
+
+    def __init__(self, report: Progress) -> None:
+        self._report, self._first, self.seconds = report, (0, 0.0), 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self._first[0]:
+            self._first = (done, now)
+        step, began = self._first
+        self.seconds = (now - began) * total / max(1, done - step)
+        self._report(done, total)
+
+
 def _pretrain_one(name: str, out: Path, recipe: Pretraining, progress_folder: Path) -> Path:
     torch.set_num_threads(1)
     disable_progress_bar()
-    started = time.monotonic()
     facts = _facts(name, recipe)
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     checkpoint = out / f".{name}.{key}.pt"
     note = progress_folder / f"{name}.json"
-    model, tokenizer, losses = pretrain(FAMILIES[name], recipe, reporter(note, f"pretraining {name}"), checkpoint)
-    seconds = time.monotonic() - started
+    conversations = [conversation for _, conversation in recipe.corpus()]
+    pace = _Pace(reporter(note, f"pretraining {name}"))
+    model, tokenizer, losses = pretrain(FAMILIES[name], conversations, recipe.tuning, pace, checkpoint)
     note.unlink(missing_ok=True)
     scratch = out / f".{name}.{os.getpid()}"
     save_base(scratch, model, tokenizer)
-    _write_card(scratch, facts, losses, seconds, measure(model, tokenizer))
+    _write_card(scratch, facts, losses, pace.seconds, measure(model, tokenizer))
     shutil.rmtree(out / name, ignore_errors=True)
     scratch.rename(out / name)
     for left in out.glob(f".{name}.*.p*t"):
