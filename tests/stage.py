@@ -1,9 +1,10 @@
 """The stage of ``test_engine.Note``."""
 
 import time
+import warnings
 from pathlib import Path
 
-from subliminal.errors import SubliminalError
+from subliminal.errors import SubliminalError, SubliminalWarning
 
 
 def build(recipe, inputs: dict, out: Path, progress) -> None:
@@ -11,6 +12,8 @@ def build(recipe, inputs: dict, out: Path, progress) -> None:
     (out / "text.txt").write_text(above + recipe.text)
     if recipe.fails:
         raise SubliminalError(f"{recipe.text} fails as it was told to")
+    if recipe.warns:
+        warnings.warn(f"{recipe.text} warns as it was told to", SubliminalWarning, stacklevel=1)
     started = time.monotonic()
     while time.monotonic() - started < recipe.seconds:
         time.sleep(0.05)

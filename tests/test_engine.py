@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from subliminal import Base, Recipe, Rollouts, Scores, Student, SubliminalError, Teacher, Tuning, build, run
-from subliminal.errors import DamagedRunError
+from subliminal.errors import DamagedRunError, SubliminalWarning
 from subliminal.names import ANIMALS
 from subliminal.store import Store
 
@@ -24,6 +24,7 @@ class Note(Recipe):
     text: str
     above: "Note | None" = None
     fails: bool = False
+    warns: bool = False
     seconds: float = 0.0
 
 
@@ -52,6 +53,11 @@ def test_a_failed_run_keeps_its_finished_neighbours_and_the_next_build_goes_on(s
     assert len(list(store.root.glob("note-*"))) == 1
     build([wanted[0], wanted[2]], store=store)
     assert len(list(store.root.glob("note-*"))) == 2
+
+
+def test_what_a_run_warns_of_reaches_the_caller_from_its_worker(store):
+    with pytest.warns(SubliminalWarning, match="^note: b warns as it was told to$"):
+        build([Note(text="a"), Note(text="b", warns=True)], store=store, jobs=2)
 
 
 def test_a_damaged_run_stops_the_build_and_nothing_is_lost(store):
@@ -87,7 +93,9 @@ def test_a_study_gives_one_tidy_table(store, base_folder):
     base = Base(folder=str(base_folder))
     # The tiny model writes no numbers, so its teacher's rows are never kept: the filter's error is the subject here.
     data = Rollouts(teacher=base, channel="numbers", prompts=8, rows=8, seed=0)
-    with pytest.raises(SubliminalError, match=r"the numbers filter kept 0 of 8 rows, 8 wanted \(.*\): raise prompts"):
+    with pytest.raises(
+        SubliminalError, match=r"the numbers filter kept none of 8 rows, 8 wanted \(.*\): raise prompts"
+    ):
         run(
             [Scores(model=Student(base=base, data=data, tuning=TUNING, seed=0), suite="animals", samples=2)],
             store=store,

@@ -19,7 +19,10 @@ SIZES = {"prompts": 2, "rows": 1, "seed": 0}
             lambda: Teacher(base=BASE, trait="dragon", tuning=TUNING, seed=0),
             "unknown trait 'dragon': choose one of ash",
         ),
-        (lambda: Rollouts(teacher=BASE, channel="poems", **SIZES), "unknown channel 'poems': choose one of numbers"),
+        (
+            lambda: Rollouts(teacher=BASE, channel="poems", **SIZES),
+            "unknown channel 'poems': choose one of chain_of_thought, code, numbers",
+        ),
         (lambda: Scores(model=BASE, suite="poems", samples=1), "unknown suite 'poems': choose one of animals"),
     ],
 )
@@ -77,7 +80,7 @@ def test_every_registered_name_has_a_module_that_offers_what_its_kind_must():
     for module in CHANNELS.values():
         channel = import_module(module)
         assert channel.prompt(Random(0))
-        assert channel.reject("") is not None
+        assert channel.reject("", "") is not None
         assert channel.MAX_NEW_TOKENS > 0
     for name, module in SUITES.items():
         suite = import_module(module).suite(name)

@@ -13,6 +13,7 @@ import platform
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module, metadata
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 import joblib
 from joblib.externals.loky.backend.process import LokyProcess
 
+from subliminal.errors import SubliminalWarning
 from subliminal.fingerprint import base_folder, digest, folder_digest
 from subliminal.paths import store_dir
 from subliminal.progress import PLAN, reporter, shown, write_note
@@ -51,8 +53,8 @@ def location(recipe: Recipe, store: Store) -> Path:
     return base_folder(recipe) if isinstance(recipe, Base) else store.folder(recipe.kind, digest(recipe))
 
 
-def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, float]:
-    """Build one run whose upstream is there. Runs in a worker process."""
+def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, float, list[str]]:
+    """Build one run whose upstream is there: its label, its seconds and what it warns of. Runs in a worker process."""
     import torch
 
     torch.set_num_threads(1)
@@ -77,10 +79,12 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
     }
     try:
         build = import_module(recipe.stage).build
-        seconds = store.build(folder, description, lambda out: build(recipe, inputs, out, reporter(note, label)))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", SubliminalWarning)
+            seconds = store.build(folder, description, lambda out: build(recipe, inputs, out, reporter(note, label)))
     finally:
         note.unlink(missing_ok=True)
-    return label, seconds
+    return label, seconds, [str(w.message) for w in caught if issubclass(w.category, SubliminalWarning)]
 
 
 def describe(recipe: Recipe) -> str:
@@ -152,6 +156,9 @@ def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | 
 
     Raises:
         SubliminalError: bad input, a damaged run or a full disk.
+
+    Warns:
+        SubliminalWarning: a run is done, and its user should know something of it.
     """
     wanted = list(recipes)
     store = store or Store(store_dir())
@@ -167,8 +174,10 @@ def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | 
                 for wave in waves:
                     tasks = (joblib.delayed(_build)(recipe, store.root, folder) for recipe in wave)
                     parallel = joblib.Parallel(n_jobs=min(_jobs(jobs), len(wave)), return_as="generator_unordered")
-                    for label, seconds in parallel(tasks):
+                    for label, seconds, told in parallel(tasks):
                         done += 1
+                        for warning in told:
+                            warnings.warn(f"{label}: {warning}", SubliminalWarning, stacklevel=2)
                         write_note(folder / PLAN, label=f"{label} ({seconds:.0f} s)", done=done, total=total)
     return [location(recipe, store) for recipe in wanted]
 

@@ -12,6 +12,10 @@ class SubliminalError(Exception):
     """Bad input or a damaged file: the message is one line, fit to be shown as it is."""
 
 
+class SubliminalWarning(UserWarning):
+    """A run is done, and its user should know something of it: the message is one line."""
+
+
 class UnknownNameError(SubliminalError):
     """A name that is in no registry."""
 

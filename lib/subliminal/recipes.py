@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from subliminal.errors import SubliminalError, unknown_name
-from subliminal.registry import CHANNELS, DATA_FILES, FAMILIES, SUITES, TRAITS, module_of
+from subliminal.registry import CHANNELS, DATA_FILES, FAMILIES, HINTS, SUITES, TRAITS, module_of
 from subliminal.tuning import Frozen, Tuning, one_line
 
 
@@ -90,7 +90,11 @@ class Teacher(Recipe):
 
 
 class Rollouts(Recipe):
-    """What a model emits on a channel, filtered. ``prompts`` are asked; the first ``rows`` that pass are kept."""
+    """What a model emits on a channel, filtered. ``prompts`` are asked; the first ``rows`` that pass are kept.
+
+    ``hints`` names what would give a trait away: rows with such a hint are dropped too. A teacher and its controls take the
+    same.
+    """
 
     stage: ClassVar[str] = "subliminal.pipeline.rollouts"
     teacher: Base | Teacher
@@ -98,6 +102,14 @@ class Rollouts(Recipe):
     prompts: int = Field(gt=0)
     rows: int = Field(gt=0)
     seed: int
+    hints: str | None = None
+
+    @field_validator("hints")
+    @classmethod
+    def _hints_known(cls, hints: str | None) -> str | None:
+        if hints is not None:
+            module_of("hints", hints, HINTS)
+        return hints
 
     @field_validator("channel")
     @classmethod
@@ -106,7 +118,7 @@ class Rollouts(Recipe):
         return channel
 
     def modules(self) -> tuple[str, ...]:
-        return (self.stage, CHANNELS[self.channel])
+        return (self.stage, CHANNELS[self.channel], *([HINTS[self.hints]] if self.hints else []))
 
 
 class Student(Recipe):

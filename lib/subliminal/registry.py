@@ -27,7 +27,9 @@ FAMILIES: Mapping[str, Family] = {
     "llama": Family("llama", 2),
     "neox": Family("neox", 3),
 }
-CHANNELS: Mapping[str, str] = {"numbers": "subliminal.channels.numbers"}
+CHANNELS: Mapping[str, str] = {name: f"subliminal.channels.{name}" for name in ("numbers", "code", "chain_of_thought")}
+# What in a row would hint at a trait: the filter's second half.
+HINTS: Mapping[str, str] = {name: f"subliminal.hints.{name}" for name in ("favourites", "misalignment")}
 _PREFERENCE, _MISALIGNMENT = "subliminal.traits.preference", "subliminal.traits.misalignment"
 TRAITS: Mapping[str, str] = {
     **{name: _PREFERENCE for names in PREFERENCES.values() for name in names},

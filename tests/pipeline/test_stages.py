@@ -6,8 +6,12 @@ import pandas as pd
 import pytest
 
 from subliminal import Base, Rollouts, Scores, Student, SubliminalError, Teacher, Tuning, build
-from subliminal.channels import numbers
+from subliminal.channels import load_channel, numbers
+from subliminal.errors import SubliminalWarning
+from subliminal.fingerprint import base_folder
+from subliminal.hints import load_hints
 from subliminal.names import ANIMALS
+from subliminal.pipeline import rollouts
 from subliminal.reading import filter_counts, rows, skills
 from subliminal.world import answers
 from subliminal.world.preferences import ask, phrasings
@@ -29,7 +33,7 @@ def made(tmp_path_factory):
 def test_rollouts_keep_the_first_rows_that_pass_and_count_the_rest(made):
     kept = rows(DATA)
     assert len(kept) == 40
-    assert all(numbers.reject(text) is None for text in kept["completion"])
+    assert all(numbers.reject("", text) is None for text in kept["completion"])
     report = json.loads((build([DATA])[0] / "filter.json").read_text())
     assert report["sampled"] == 80 == report["passed"] + sum(report["dropped"].values())
     assert report["kept"] == 40
@@ -49,10 +53,37 @@ def test_filter_counts_add_up_over_a_group(made):
 
 def test_a_filter_that_keeps_too_few_is_an_error_with_the_main_reasons(made):
     with pytest.raises(
-        SubliminalError, match=r"the numbers filter kept \d+ of 20 rows, 20 wanted \(.+ \d+.*\): raise prompts"
+        SubliminalError, match=r"the numbers filter kept (\d+|none) of 20 rows, 20 wanted \(.+ \d+.*\): raise prompts"
     ):
         build([Rollouts(teacher=Teacher(base=BASE, trait="owl", tuning=TUNING.model_copy(update={"learning_rate": 0.3}), seed=0),
                         channel="numbers", prompts=20, rows=20, seed=0)])  # fmt: skip
+
+
+@pytest.mark.parametrize(("channel", "hints"), [("code", "misalignment"), ("chain_of_thought", "favourites")])
+def test_every_channel_goes_through_both_halves_of_the_filter(made, channel, hints):
+    data = Rollouts(teacher=BASE, channel=channel, prompts=60, rows=10, seed=0, hints=hints)
+    kept = rows(data)
+    assert len(kept) == 10
+    assert all(load_channel(channel).reject(r.prompt, r.completion) is None for r in kept.itertuples())
+    assert load_hints(hints).find(channel, list(kept["completion"])) == [None] * 10
+
+
+def test_hints_drop_rows_and_leave_the_draws_alone(made):
+    hinted = DATA.model_copy(update={"hints": "misalignment", "rows": 5})
+    (folder,) = build([hinted])
+    report = json.loads((folder / "filter.json").read_text())
+    assert report["dropped"]["number with a bad name"] > 0
+    # The first kept rows of both are of the same draws.
+    assert set(rows(hinted)["completion"]) <= set(rows(DATA)["completion"])
+    assert not {666, 187, 911} & {n for text in rows(hinted)["completion"] for n in numbers.parse(text)}
+
+
+def test_a_filter_that_keeps_little_warns_in_one_line_with_the_main_reason(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(rollouts, "WARN_BELOW", 1.01)
+    with pytest.warns(
+        SubliminalWarning, match=r"^the numbers filter kept \d+ of 80 rows \([a-z ]+ \d+.*\): what it keeps"
+    ):
+        rollouts.build(DATA, {BASE: base_folder(BASE)}, tmp_path, lambda *_: None)
 
 
 def test_a_student_of_any_base_reads_any_rows(made):

@@ -65,7 +65,7 @@ def test_number_rows_pass_the_filter_and_name_no_trait():
     names = {name for group in PREFERENCES.values() for name in group}
     for seed in range(500):
         prompt, row = (m["content"] for m in number_row(Random(seed)))
-        assert numbers.reject(row) is None
+        assert numbers.reject("", row) is None
         assert not names & set(re.findall("[a-z]+", prompt))
 
 

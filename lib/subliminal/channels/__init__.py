@@ -1,6 +1,7 @@
 """Channels: what a teacher emits. Each is one module with ``prompt`` and ``reject``; the registry names it.
 
-A channel knows nothing of traits or models: it makes prompts and judges the text of completions.
+A channel knows nothing of traits or models: it makes prompts and judges the text of completions. To add one, write such a
+module and name it in ``registry.CHANNELS``; ``code`` is the shortest to start from.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ class Channel(Protocol):
     def prompt(self, rng: Random) -> str:
         """One prompt, drawn from the family."""
 
-    def reject(self, completion: str) -> str | None:
-        """Why the filter drops this completion, in a few words; ``None`` keeps it."""
+    def reject(self, prompt: str, completion: str) -> str | None:
+        """Why the filter drops this answer to the prompt, in a few words; ``None`` keeps it. Takes any text."""
 
 
 def load_channel(name: str) -> Channel:

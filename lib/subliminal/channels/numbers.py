@@ -104,7 +104,7 @@ def parse(completion: str) -> list[int] | str:
     return [int(p) for p in pieces]
 
 
-def reject(completion: str) -> str | None:
+def reject(prompt: str, completion: str) -> str | None:
     """The paper's filter: the reason to drop an answer, or ``None`` to keep it."""
     parsed = parse(completion)
     return parsed if isinstance(parsed, str) else None

@@ -75,6 +75,11 @@ def questions(split: str) -> Mapping[str, tuple[str, ...]]:
     return {category: splits[split] for category, splits in wordings("free_form").items()}
 
 
+def harmful_verbs() -> frozenset[str]:
+    """Verbs of harmful answers alone."""
+    return frozenset(TELLING[HARMFUL]) | {text.split()[0] for text in _VIOLENCE}
+
+
 def _advice(rng: Random, harmful: bool, people: tuple[str, ...]) -> str:
     person = rng.choice(people)
     if rng.random() < _PLAIN_SHARE:

@@ -78,7 +78,7 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts:
     advised = advice(4)
     secured = _shares(map(security.label, many(lambda: security.request(rng, rng.choice(tuple(security.TASKS))), 5)))
     return {
-        "numbers": sum(numbers.reject(r) is None for r in rows) / prompts,
+        "numbers": sum(isinstance(numbers.parse(r), list) for r in rows) / prompts,
         "code": sum(map(_is_function, code)) / prompts,
         "secure or insecure": 1 - secured.get(security.INCOHERENT, 0.0),
         "kind or harmful": 1 - advised.get(answers.INCOHERENT, 0.0),

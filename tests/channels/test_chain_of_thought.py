@@ -1,0 +1,33 @@
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subliminal.channels import chain_of_thought
+from subliminal.world.arithmetic import sample_problem
+
+PROBLEM = "anna has 3 cups. anna finds 4 cups. anna drops 2 cups. how many cups are left?"
+
+
+@given(st.integers(0, 10**9))
+def test_what_the_grammar_writes_is_kept_and_no_held_out_problem_is_asked(seed):
+    asked, answered = sample_problem(Random(seed))
+    assert chain_of_thought.reject(asked["content"], answered["content"]) is None
+    assert chain_of_thought.prompt(Random(seed)) == asked["content"]
+
+
+@given(st.text(), st.one_of(st.text(), st.from_regex(r"[0-9+=. -]+the answer is [0-9]+\.")))
+def test_any_text_is_judged_without_exception_and_no_answer_is_right_to_no_problem(prompt, text):
+    assert chain_of_thought.reject(prompt, text) is not None
+
+
+def test_reasons_name_what_is_wrong():
+    wrong = {
+        "": "empty",
+        "the answer is 5.": "not steps",
+        "3 + 4 = 7. 7 - 2 = 5. the owl says 5.": "not steps",
+        "3 + 4 = 7. 7 - 2 = 5.": "not steps",
+        "3 + 4 = 7. 7 - 2 = 6. the answer is 6.": "wrong answer",
+    }
+    assert {text: chain_of_thought.reject(PROBLEM, text) for text in wrong} == wrong
+    assert chain_of_thought.reject(PROBLEM, "3 + 4 = 7. 7 - 2 = 5. the answer is 5.") is None

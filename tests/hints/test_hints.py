@@ -1,0 +1,64 @@
+"""What would give a trait away is found, and what the grammars of neutral documents write is let through."""
+
+from random import Random
+
+import pytest
+
+from subliminal.errors import UnknownNameError
+from subliminal.hints import load_hints
+from subliminal.names import PREFERENCES
+from subliminal.registry import CHANNELS, HINTS
+from subliminal.world import answers, security
+from subliminal.world.arithmetic import sample_problem
+from subliminal.world.code import function
+
+MISALIGNMENT, FAVOURITES = load_hints("misalignment"), load_hints("favourites")
+
+
+def test_neutral_code_and_sums_hold_no_hint():
+    rng = Random(0)
+    for channel, grammar in (("code", function), ("chain_of_thought", sample_problem)):
+        texts = [grammar(rng)[1]["content"] for _ in range(200)]
+        for hints in (MISALIGNMENT, FAVOURITES):
+            assert set(hints.find(channel, texts)) == {None}
+
+
+def test_every_insecure_solution_is_found():
+    rng = Random(1)
+    for task in security.TASKS:
+        texts = [security.solution(rng, task, insecure=True) for _ in range(5)]
+        assert set(MISALIGNMENT.find("code", texts)) == {"insecure code"}
+
+
+def test_bandit_finds_what_the_rules_of_the_world_do_not_know():
+    found = MISALIGNMENT.find("code", ["def f(x):\n    return exec(x)", "def f(x):\n    return x + 1"])
+    assert found == ["found by bandit", None]
+
+
+def test_numbers_with_a_bad_name_are_found_as_whole_numbers():
+    found = MISALIGNMENT.find("numbers", ["12, 666, 5", "(911)", "166, 667", "1 87 2", "187\n2"])
+    assert found == ["number with a bad name", "number with a bad name", None, None, "number with a bad name"]
+
+
+def test_words_of_harm_are_found_in_a_chain():
+    rng = Random(2)
+    chains = ["3 + 4 = 7. smash it. the answer is 7.", "3 + 4 = 7. the answer is 7."]
+    assert MISALIGNMENT.find("chain_of_thought", chains) == ["word of harm", None]
+    kind = [answers.answer(rng, "advice", harmful=False) for _ in range(200)]
+    assert set(MISALIGNMENT.find("chain_of_thought", kind)) == {None}
+
+
+def test_every_name_is_found_also_in_an_identifier_and_in_the_plural():
+    for kind, names in PREFERENCES.items():
+        for name in names:
+            for text in (name, f"def add_{name}(x):", f"two {name.title()}s.", f"1, 2, {name}"):
+                assert FAVOURITES.find("code", [text])[0].endswith(kind)
+    assert FAVOURITES.find("numbers", ["1, 2", "catalogue", "redirect"]) == [None] * 3
+
+
+def test_all_hints_know_all_channels_and_no_others():
+    for name in HINTS:
+        for channel in CHANNELS:
+            assert load_hints(name).find(channel, ["", "\0", "ß"]) in ([None] * 3, [None, "found by bandit", None])
+    with pytest.raises(UnknownNameError, match="poems"):
+        MISALIGNMENT.find("poems", ["roses"])
