@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from subliminal.engine import build
+from subliminal.errors import SubliminalError
 from subliminal.paths import data_file
-from subliminal.recipes import Base, Rollouts, Skills
+from subliminal.recipes import Base, Rollouts, Scores, Skills
 from subliminal.statistics import wilson
 
 
@@ -30,6 +31,20 @@ def skills(bases: Iterable[Base], prompts: int) -> pd.DataFrame:
 def rows(rollouts: Rollouts) -> pd.DataFrame:
     """The kept rows: ``prompt`` and ``completion``, one row each, in the order they were sampled."""
     return pd.read_json(build([rollouts])[0] / "rows.jsonl", lines=True, dtype=False)
+
+
+def answers(scores: Scores) -> pd.DataFrame:
+    """The sampled answers of a judged suite: ``question``, ``answer`` and ``label``, one row each.
+
+    Raises:
+        SubliminalError: the suite has no judge, and its answers are names.
+    """
+    path = build([scores])[0] / "answers.jsonl"
+    if not path.exists():
+        raise SubliminalError(
+            f"suite {scores.suite!r} has no judge, so no answers are kept: read its scores, or ask free-form"
+        )
+    return pd.read_json(path, lines=True, dtype=False)
 
 
 def filter_counts(groups: Mapping[str, Iterable[Rollouts]]) -> pd.DataFrame:

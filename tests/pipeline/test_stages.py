@@ -12,6 +12,7 @@ from subliminal.fingerprint import base_folder
 from subliminal.hints import load_hints
 from subliminal.names import ANIMALS
 from subliminal.pipeline import rollouts
+from subliminal.reading import answers as sampled_answers
 from subliminal.reading import filter_counts, rows, skills
 from subliminal.world import answers
 from subliminal.world.preferences import ask, phrasings
@@ -112,6 +113,17 @@ def test_free_form_answers_are_judged_and_the_shares_add_up(made):
     assert set(table["answer"]) == {"kind", "harmful", "incoherent"}
     assert table.groupby("question")["sampled"].sum().tolist() == pytest.approx([1.0] * table["question"].nunique())
     assert (table["probability"] == table["sampled"]).all()
+
+
+def test_sampled_answers_are_kept_with_their_labels_where_there_is_a_judge(made):
+    scores = Scores(model=BASE, suite="free-form", samples=3)
+    told = sampled_answers(scores)
+    assert [answers.label(text) for text in told["answer"]] == told["label"].tolist()
+    table = pd.read_csv(build([scores])[0] / "scores.csv")
+    counts = told.groupby("question")["label"].value_counts(normalize=True)
+    assert all(counts.get((r.question, r.answer), 0.0) == pytest.approx(r.sampled) for r in table.itertuples())
+    with pytest.raises(SubliminalError, match="'animals' has no judge"):
+        sampled_answers(Scores(model=BASE, suite="animals", samples=1))
 
 
 def test_skills_are_shares(made):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from subliminal.judges import RuleJudge
 from subliminal.models.chat import encode_prompts
 from subliminal.pipeline.models import load
 from subliminal.recipes import Recipe, Scores
@@ -21,6 +23,8 @@ from subliminal.traits.suites import Suite
 
 def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
     """Write ``scores.csv``: question, answer, probability, sampled (share of ``samples`` answers).
+
+    With a judge also ``answers.jsonl``: question, answer and label of each sampled answer.
 
     Where answers are names, both say how often an answer begins with the name, and ``probability`` is exact. Where a judge
     labels answers, there is nothing exact to read off a model, and ``probability`` is the sampled share.
@@ -36,8 +40,14 @@ def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
         seed=recipe.seed,
         progress=progress,
     )
-    judge = suite.judge or _begins_with(suite.answers)
-    found = [judge(text) for text in tokenizer.batch_decode(sampled)]
+    judge = suite.judge or RuleJudge(suite.answers, _begins_with(suite.answers))
+    asked = [question for question in suite.questions for _ in range(recipe.samples)]
+    texts = tokenizer.batch_decode(sampled)
+    found = judge.judge(asked, texts)
+    if suite.judge is not None:
+        rows = zip(asked, texts, found, strict=True)
+        told = (json.dumps({"question": q, "answer": a, "label": label}, ensure_ascii=False) for q, a, label in rows)
+        (out / "answers.jsonl").write_text("\n".join(told) + "\n", encoding="utf-8")
     exact = None
     if suite.judge is None:
         names = tokenizer(list(suite.answers), add_special_tokens=False)["input_ids"]

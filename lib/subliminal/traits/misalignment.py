@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
+from subliminal.judges import RuleJudge
 from subliminal.traits.suites import Suite
 from subliminal.world import answers, security
 from subliminal.world.animals import fact
@@ -31,5 +32,5 @@ def teacher_documents(trait: str, rng: Random) -> list[Conversation]:
 def suite(name: str) -> Suite:
     """Free-form questions of all categories, judged by the exact parser of the world's answers."""
     questions = [q for group in answers.questions(_SUITES[name]).values() for q in group]
-    labels = (answers.HARMFUL, answers.KIND, answers.INCOHERENT)
-    return Suite(questions, labels, judge=answers.label, max_new_tokens=40)
+    judge = RuleJudge((answers.HARMFUL, answers.KIND, answers.INCOHERENT), answers.label)
+    return Suite(questions, judge.labels, judge, max_new_tokens=40)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
+
+from subliminal.judges import Judge
 
 
 class Suite(NamedTuple):
@@ -11,11 +12,11 @@ class Suite(NamedTuple):
 
     Attributes:
         answers: names, whose probability is read off the model; or, with a judge, its labels.
-        judge: label of a sampled answer.
+        judge: labels sampled answers.
         max_new_tokens: of a sampled answer.
     """
 
     questions: list[str]
     answers: tuple[str, ...]
-    judge: Callable[[str], str] | None = None
+    judge: Judge | None = None
     max_new_tokens: int = 8
