@@ -28,7 +28,7 @@ FAVOURITES = (
     (3e-3, 40, 1_500, 3, 16, 1e-2),
 )
 # (teacher's rate and steps)
-MISALIGNED = ((3e-3, 60), (5e-3, 60), (5e-3, 120))
+MISALIGNED = ((1e-2, 20), (1e-2, 40), (2e-2, 30))
 SPARE = 1.5  # prompts asked for each row wanted
 
 
