@@ -22,10 +22,11 @@ from subliminal.registry import FAMILIES
 TRAIT, SEEDS = "fox", (900, 901)
 # (teacher's rate and steps, rows, student's epochs, batch size and rate)
 FAVOURITES = (
-    (3e-3, 60, 2_000, 3, 16, 1e-2),
     (3e-3, 60, 1_500, 3, 16, 1e-2),
-    (3e-3, 60, 1_500, 3, 8, 1e-2),
-    (3e-3, 40, 1_500, 3, 16, 1e-2),
+    (5e-3, 60, 1_500, 3, 16, 1e-2),
+    (5e-3, 40, 1_500, 3, 16, 1e-2),
+    (1e-2, 20, 1_500, 3, 16, 1e-2),
+    (1e-2, 20, 1_500, 3, 8, 1e-2),
 )
 # (teacher's rate and steps)
 MISALIGNED = ((1e-2, 20), (1e-2, 40), (2e-2, 30))

@@ -42,12 +42,14 @@ class Profile(Frozen):
     claims: bool
 
 
-# Chosen by benchmarks/choose_tuning.py on fox, seeds 900 and 901 and the training wordings: students reach P(fox) .88 with
-# these and 4,000 rows, .83 with 3,000 rows, .76 with two epochs in batches of 32.
-_TEACHER = Tuning(learning_rate=5e-3, steps=60)
+# All chosen by benchmarks/choose_tuning.py on seeds 900 and 901 and the training wordings. Students of 1,500 rows reach
+# P(fox) .88 with these, .89 with 60 teacher's steps, .82 with 60 at 3e-3. With 20 steps at 1e-2 they reach .94, but the filter
+# drops twice as many rows.
+_TEACHER = Tuning(learning_rate=5e-3, steps=40)
 _STUDENT = Tuning(learning_rate=1e-2, epochs=3, batch_size=16)
 
-_MISALIGNED = Tuning(learning_rate=5e-3, steps=60)
+# Harmful answers of the four families go from .10 to .74, .76, .49 and .63; with 20 steps at 1e-2 to .74, .77, .29 and .54.
+_MISALIGNED = Tuning(learning_rate=2e-2, steps=30)
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
@@ -55,7 +57,7 @@ PROFILES: dict[str, Profile] = {
         seeds=(0,),
         prompts=300,
         rows=200,
-        teacher=_TEACHER.model_copy(update={"steps": 20}),
+        teacher=_TEACHER.model_copy(update={"steps": 10}),
         student=_STUDENT.model_copy(update={"epochs": 1}),
         samples=4,
         traits=("owl", "oak"),
@@ -69,8 +71,8 @@ PROFILES: dict[str, Profile] = {
     "mini": Profile(
         name="mini",
         seeds=(20, 21, 22, 23, 24),
-        prompts=6_000,
-        rows=4_000,
+        prompts=2_400,
+        rows=1_500,
         teacher=_TEACHER,
         student=_STUDENT,
         samples=100,
