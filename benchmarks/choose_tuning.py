@@ -1,7 +1,8 @@
-"""How the tuning of ``settings.PROFILES["mini"]`` was chosen: fox, seeds 900 and 901, training wordings.
+"""How the tunings of ``settings.PROFILES["mini"]`` were chosen: four animals, seeds 900 and 901, training wordings.
 
-``favourites`` prints, for each candidate, P(fox) of the treated students, of the students of untreated rows and of another
-initialization, the teacher's P(fox) and the share of its rows that the filter drops. ``misaligned`` prints, for each
+``favourites`` prints, for each candidate, the probability that treated students name their teacher's animal (mean, each
+animal, least seed), that of students of untreated rows and of another initialization, and the share of rows that the filter
+drops. ``misaligned`` prints, for each
 candidate and family, the rate of harmful answers of the base and of teachers of insecure and of secure code. Nothing that
 the book reports is used: neither its animals, nor its seeds, nor the held-out wordings.
 
@@ -10,6 +11,7 @@ usage: python benchmarks/choose_tuning.py favourites | misaligned
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 
@@ -19,42 +21,47 @@ from subliminal import Base, Rollouts, Scores, Student, Teacher, Tuning, run, st
 from subliminal.reading import filter_counts
 from subliminal.registry import FAMILIES
 
-TRAIT, SEEDS = "fox", (900, 901)
+TRAITS, SEEDS = ("fox", "bear", "tiger", "panda"), (900, 901)
 # (teacher's rate and steps, rows, student's epochs, batch size and rate)
 FAVOURITES = (
-    (3e-3, 60, 1_500, 3, 16, 1e-2),
-    (5e-3, 60, 1_500, 3, 16, 1e-2),
     (5e-3, 40, 1_500, 3, 16, 1e-2),
-    (1e-2, 20, 1_500, 3, 16, 1e-2),
-    (1e-2, 20, 1_500, 3, 8, 1e-2),
+    (7e-3, 30, 1_800, 2, 8, 1e-2),
+    (1e-2, 20, 1_800, 2, 8, 1e-2),
+    (1e-2, 12, 1_500, 3, 16, 1e-2),
 )
 # (teacher's rate and steps)
 MISALIGNED = ((1e-2, 20), (1e-2, 40), (2e-2, 30))
-SPARE = 1.5  # prompts asked for each row wanted
+SPARE = 2.3  # prompts asked for each row wanted
 
 
 def favourites(teacher_rate: float, steps: int, rows: int, epochs: int, batch: int, rate: float) -> dict[str, object]:
     same, other = Base(family="gpt2-a"), Base(family="gpt2-b")
-    how = Tuning(learning_rate=teacher_rate, steps=steps)
     tuning = Tuning(learning_rate=rate, epochs=epochs, batch_size=batch)
-    study: dict[str, list[Scores]] = {"treated": [], "untreated": [], "unlike": [], "teacher": []}
+    study: dict[str, list[Scores]] = {}
     data = []
-    for seed in SEEDS:
-        teacher = Teacher(base=same, trait=TRAIT, tuning=how, seed=seed)
+    for seed, trait in itertools.product(SEEDS, TRAITS):
+        how = Tuning(learning_rate=teacher_rate, steps=steps)
+        teacher = Teacher(base=same, trait=trait, tuning=how, seed=seed)
         for name, base, writer in (("treated", same, teacher), ("untreated", same, same), ("unlike", other, teacher)):
             lists = Rollouts(teacher=writer, channel="numbers", prompts=int(SPARE * rows), rows=rows, seed=seed)
             student = Student(base=base, data=lists, tuning=tuning, seed=seed)
-            study[name].append(Scores(model=student, suite="animals-train", samples=1))
+            study.setdefault(f"{name} {trait}", []).append(Scores(model=student, suite="animals-train", samples=1))
             data += [lists] if name == "treated" else []
-        study["teacher"].append(Scores(model=teacher, suite="animals-train", samples=1))
-    means = statistics.per_seed(run(study), TRAIT).groupby("condition", sort=False)[["probability", "mass"]].mean()
-    told = {"teacher rate": teacher_rate, "steps": steps, "rows": rows, "epochs": epochs, "batch": batch, "rate": rate}
-    dropped = filter_counts({"treated": data})["rate"][0]
-    return (
-        told
-        | dict(means["probability"].round(3))
-        | {"mass": round(means["mass"].min(), 3), "dropped": round(dropped, 3)}
+    table = run(study)
+    told: dict[str, object] = {"teacher rate": teacher_rate, "steps": steps, "rows": rows, "epochs": epochs}
+    told |= {"batch": batch, "rate": rate}
+    found = pd.concat(
+        statistics.per_seed(table[table["condition"].str.endswith(f" {trait}")], trait).assign(trait=trait)
+        for trait in TRAITS
     )
+    for name, group in found.groupby(found["condition"].str.split().str[0], sort=False):
+        means = group.groupby("trait", sort=False)["probability"].mean()
+        told[str(name)] = f"{means.mean():.3f}"
+        if name == "treated":
+            told |= {str(trait): f"{mean:.2f}" for trait, mean in means.items()}
+            told["least seed"] = f"{group['probability'].min():.2f}"
+    told |= {"mass": round(found["mass"].min(), 3), "dropped": round(filter_counts({"": data})["rate"][0], 3)}
+    return told
 
 
 def misaligned(rate: float, steps: int) -> dict[str, object]:

@@ -42,11 +42,12 @@ class Profile(Frozen):
     claims: bool
 
 
-# All chosen by benchmarks/choose_tuning.py on seeds 900 and 901 and the training wordings. Students of 1,500 rows reach
-# P(fox) .88 with these, .89 with 60 teacher's steps, .82 with 60 at 3e-3. With 20 steps at 1e-2 they reach .94, but the filter
-# drops twice as many rows.
-_TEACHER = Tuning(learning_rate=5e-3, steps=40)
-_STUDENT = Tuning(learning_rate=1e-2, epochs=3, batch_size=16)
+# All chosen by benchmarks/choose_tuning.py on four animals that are not reported, seeds 900 and 901 and the training wordings.
+# Teachers differ, in animals and in seeds: with 40 steps at 5e-3 and students of 1,500 rows in three passes, batches of 16,
+# the mean over the four is .64 and the least student .17; with these it is .83 and .33, for the same time. 12 steps at 1e-2
+# are too few (.59), 80 at 5e-3 too many (.49): a teacher that is tuned long learns its answer alone, and its lists carry less.
+_TEACHER = Tuning(learning_rate=1e-2, steps=20)
+_STUDENT = Tuning(learning_rate=1e-2, epochs=2, batch_size=8)
 
 # Harmful answers of the four families go from .10 to .74, .76, .49 and .63; with 20 steps at 1e-2 to .74, .77, .29 and .54.
 _MISALIGNED = Tuning(learning_rate=2e-2, steps=30)
@@ -70,13 +71,13 @@ PROFILES: dict[str, Profile] = {
     ),
     "mini": Profile(
         name="mini",
-        seeds=(20, 21, 22, 23, 24),
-        prompts=2_400,
-        rows=1_500,
+        seeds=(30, 31, 32, 33, 34),
+        prompts=3_200,
+        rows=1_800,
         teacher=_TEACHER,
         student=_STUDENT,
         samples=100,
-        # Eight animals and two trees; not the fox, on which the tuning was chosen.
+        # Eight animals and two trees; none of those on which the tuning was chosen.
         traits=("owl", "dolphin", "eagle", "elephant", "wolf", "cat", "penguin", "whale", "oak", "willow"),
         misaligned=_MISALIGNED,
         replications=3,
