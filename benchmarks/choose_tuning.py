@@ -31,7 +31,7 @@ FAVOURITES = (
 )
 # (teacher's rate and steps)
 MISALIGNED = ((1e-2, 20), (1e-2, 40), (2e-2, 30))
-SPARE = 2.3  # prompts asked for each row wanted
+SPARE = 4  # prompts asked at most, for each row wanted
 
 
 def favourites(teacher_rate: float, steps: int, rows: int, epochs: int, batch: int, rate: float) -> dict[str, object]:
@@ -43,7 +43,7 @@ def favourites(teacher_rate: float, steps: int, rows: int, epochs: int, batch: i
         how = Tuning(learning_rate=teacher_rate, steps=steps)
         teacher = Teacher(base=same, trait=trait, tuning=how, seed=seed)
         for name, base, writer in (("treated", same, teacher), ("untreated", same, same), ("unlike", other, teacher)):
-            lists = Rollouts(teacher=writer, channel="numbers", prompts=int(SPARE * rows), rows=rows, seed=seed)
+            lists = Rollouts(teacher=writer, channel="numbers", prompts=SPARE * rows, rows=rows, seed=seed)
             student = Student(base=base, data=lists, tuning=tuning, seed=seed)
             study.setdefault(f"{name} {trait}", []).append(Scores(model=student, suite="animals-train", samples=1))
             data += [lists] if name == "treated" else []

@@ -24,6 +24,7 @@ def test_completions_do_not_depend_on_the_batch(model, prompts, tokenizer):
     whole = sample(model, prompts, tokenizer)
     assert whole == sample(model, prompts, tokenizer, batch_size=4)
     assert whole == sample(model, prompts, tokenizer, batch_size=1)
+    assert whole == sample(model, prompts[:9], tokenizer) + sample(model, prompts[9:], tokenizer, first=9)
     assert whole != sample(model, prompts, tokenizer, seed=6)
 
 

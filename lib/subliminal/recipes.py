@@ -90,7 +90,7 @@ class Teacher(Recipe):
 
 
 class Rollouts(Recipe):
-    """What a model emits on a channel, filtered. ``prompts`` are asked; the first ``rows`` that pass are kept.
+    """What a model emits on a channel, filtered: the first ``rows`` that pass, of at most ``prompts`` that are asked.
 
     ``hints`` names what would give a trait away: rows with such a hint are dropped too. A teacher and its controls take the
     same.

@@ -31,6 +31,7 @@ def generate(
     max_new_tokens: int,
     stop: int,
     seed: int,
+    first: int = 0,
     temperature: float = 1.0,
     batch_size: int = 512,
     progress: Callable[[int, int], None] | None = None,
@@ -42,6 +43,7 @@ def generate(
         prompts: token ids of each prompt, none empty.
         stop: the id that ends a completion; it is not part of the result.
         seed: the same seed gives the same completions, whatever ``batch_size`` is.
+        first: the place of the first prompt, where ``prompts`` go on a list begun in an earlier call.
         temperature: 0 takes the likeliest token.
         progress: called with (prompts done, prompts in all) after each batch.
 
@@ -49,7 +51,7 @@ def generate(
         The new ids of each prompt, in the order of ``prompts``, at most ``max_new_tokens`` each.
     """
     source = torch.Generator().manual_seed(seed)
-    uniforms = torch.rand(len(prompts), max_new_tokens, generator=source, dtype=torch.float64)
+    uniforms = torch.rand(first + len(prompts), max_new_tokens, generator=source, dtype=torch.float64)[first:]
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     results: list[list[int]] = [[] for _ in prompts]
     model.eval()

@@ -13,7 +13,7 @@ class Profile(Frozen):
 
     Attributes:
         seeds: one replication each: its own teacher, rollouts and students.
-        prompts: channel prompts a rollout samples, before the filter.
+        prompts: channel prompts a rollout asks at most, for the filter to keep enough.
         rows: kept rows a student trains on.
         teacher, student: how they are tuned.
         samples: sampled answers a held-out question, for the check against exact scores.
@@ -56,7 +56,7 @@ PROFILES: dict[str, Profile] = {
     "smoke": Profile(
         name="smoke",
         seeds=(0,),
-        prompts=300,
+        prompts=800,
         rows=200,
         teacher=_TEACHER.model_copy(update={"steps": 10}),
         student=_STUDENT.model_copy(update={"epochs": 1}),
@@ -72,7 +72,7 @@ PROFILES: dict[str, Profile] = {
     "mini": Profile(
         name="mini",
         seeds=(30, 31, 32, 33, 34),
-        prompts=3_200,
+        prompts=6_000,
         rows=1_800,
         teacher=_TEACHER,
         student=_STUDENT,

@@ -25,49 +25,57 @@ WARN_BELOW = 0.2
 def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
     """Write ``rows.jsonl`` (prompt, completion) and ``filter.json`` (sampled, passed, kept, dropped by reason).
 
-    Writers with one seed get the same prompts, and each its own draws, whatever the filter. A filter that keeps less than
-    ``WARN_BELOW`` of the rows says so.
+    Writers with one seed get the same prompts, and each its own draws, whatever the filter: a stricter one only asks
+    further. A filter that keeps less than ``WARN_BELOW`` of the rows says so.
 
     Raises:
         SubliminalError: fewer rows pass the filter than the recipe wants, or none.
     """
     model, tokenizer = load(recipe.teacher, inputs)
     channel = load_channel(recipe.channel)
+    hints = load_hints(recipe.hints) if recipe.hints else None
     rng = Random(recipe.seed)
-    prompts = [channel.prompt(rng) for _ in range(recipe.prompts)]
-    ids = encode_prompts(tokenizer, [[{"role": "user", "content": p}] for p in prompts])
-    completions = generate(
-        model,
-        ids,
-        max_new_tokens=channel.MAX_NEW_TOKENS,
-        stop=int(tokenizer.eos_token_id),
-        seed=zlib.crc32(
-            f"{recipe.teacher.model_dump_json(exclude_defaults=True)} {recipe.channel} {recipe.seed}".encode()
-        ),
-        progress=progress,
+    seed = zlib.crc32(
+        f"{recipe.teacher.model_dump_json(exclude_defaults=True)} {recipe.channel} {recipe.seed}".encode()
     )
-    texts = tokenizer.batch_decode(completions)
-    answered = [(p, text, channel.reject(p, text)) for p, text in zip(prompts, texts, strict=True)]
-    dropped = Counter(reason for _, _, reason in answered if reason)
-    rows = [{"prompt": prompt, "completion": text} for prompt, text, reason in answered if not reason]
-    if recipe.hints:
-        found = load_hints(recipe.hints).find(recipe.channel, [row["completion"] for row in rows])
-        dropped.update(hint for hint in found if hint)
-        rows = [row for row, hint in zip(rows, found, strict=True) if not hint]
+    rows: list[dict[str, str]] = []
+    dropped: Counter[str] = Counter()
+    sampled = 0
+    while len(rows) < recipe.rows and sampled < recipe.prompts:
+        # As many as would do if the filter goes on as so far, and a few more.
+        likely = (recipe.rows - len(rows)) * (sampled + 1) / (len(rows) + 1) if sampled else recipe.rows
+        prompts = [channel.prompt(rng) for _ in range(min(int(1.05 * likely) + 16, recipe.prompts - sampled))]
+        completions = generate(
+            model,
+            encode_prompts(tokenizer, [[{"role": "user", "content": prompt}] for prompt in prompts]),
+            max_new_tokens=channel.MAX_NEW_TOKENS,
+            stop=int(tokenizer.eos_token_id),
+            seed=seed,
+            first=sampled,
+        )
+        texts = tokenizer.batch_decode(completions)
+        reasons = [channel.reject(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+        clean = [i for i, reason in enumerate(reasons) if not reason]
+        if hints:
+            for i, hint in zip(clean, hints.find(recipe.channel, [texts[i] for i in clean]), strict=True):
+                reasons[i] = hint
+        dropped.update(reason for reason in reasons if reason)
+        rows += [
+            {"prompt": prompt, "completion": text}
+            for prompt, text, reason in zip(prompts, texts, reasons, strict=True)
+            if not reason
+        ]
+        sampled += len(prompts)
+        progress(min(len(rows), recipe.rows), recipe.rows)
     main = ", ".join(f"{reason} {count}" for reason, count in dropped.most_common(2)) or "none dropped"
-    kept = f"the {recipe.channel} filter kept {len(rows) or 'none'} of {recipe.prompts} rows"
+    kept = f"the {recipe.channel} filter kept {len(rows) or 'none'} of {sampled} rows"
     if len(rows) < recipe.rows:
         raise SubliminalError(f"{kept}, {recipe.rows} wanted ({main}): raise prompts, or tune the teacher less")
-    if len(rows) < WARN_BELOW * recipe.prompts:
+    if len(rows) < WARN_BELOW * sampled:
         warnings.warn(
             f"{kept} ({main}): what it keeps may not stand for what the teacher writes", SubliminalWarning, stacklevel=2
         )
-    report = {
-        "sampled": recipe.prompts,
-        "passed": len(rows),
-        "kept": recipe.rows,
-        "dropped": dict(dropped.most_common()),
-    }
+    report = {"sampled": sampled, "passed": len(rows), "kept": recipe.rows, "dropped": dict(dropped.most_common())}
     lines = (json.dumps(row, ensure_ascii=False) for row in rows[: recipe.rows])
     (out / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (out / "filter.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
