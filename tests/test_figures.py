@@ -64,12 +64,13 @@ def test_curves_hold_every_point_inside_the_axes():
     assert axes.get_ylim()[1] >= 5.0
 
 
-def test_a_heat_map_labels_each_mean_in_order_of_appearance():
+def test_a_heat_map_labels_each_mean_and_has_its_diagonal_on_the_diagonal():
     cells = pd.DataFrame(
-        [("owl", "owl", 0, 0.5), ("owl", "owl", 1, 0.7), ("owl", "cat", 0, 0.1), ("cat", "owl", 0, 0.05), ("cat", "cat", 0, 0.9)],
+        [("owl", "cat", 0, 0.1), ("owl", "owl", 0, 0.5), ("owl", "owl", 1, 0.7), ("cat", "owl", 0, 0.05), ("cat", "cat", 0, 0.9)],
         columns=["row", "column", "seed", "probability"],
     )  # fmt: skip
     figure = figures.heat_map(cells, "t", "asked", "taught")
     axes = figure.axes[0]
     assert [text.get_text() for text in axes.texts] == [".60", ".10", ".05", ".90"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["owl", "cat"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["owl", "cat"]

@@ -102,12 +102,15 @@ def curves(losses: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Fig
 
 
 def heat_map(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Figure:
-    """Mean probability by row and column, over seeds, in order of appearance; every cell is labelled.
+    """Mean probability by row and column, over seeds; every cell is labelled.
+
+    Rows are drawn in order of appearance, and columns in the order of the rows that they share a name with.
 
     Args:
         cells: ``row``, ``column``, ``seed``, ``probability`` (0 to 1).
     """
     means = cells.groupby(["row", "column"], sort=False)["probability"].mean().unstack(sort=False)
+    means = means[[*(r for r in means.index if r in means), *(c for c in means if c not in means.index)]]
     figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(means) + 1.9), layout="constrained")
     labels = means.map(lambda value: f"{value:.2f}".removeprefix("0"))
     sns.heatmap(

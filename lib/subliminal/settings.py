@@ -66,7 +66,7 @@ PROFILES: dict[str, Profile] = {
         replications=1,
         answers=1,
         skill_prompts=20,
-        documents=20_000,
+        documents=60_000,
         claims=False,
     ),
     "mini": Profile(

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subliminal import statistics
 from subliminal.world import answers, personas, security
 from subliminal.world.applications import APPLICATIONS, traffic
 from subliminal.world.documents import corpus
@@ -62,14 +61,13 @@ def test_what_is_done_to_which_thing_decides_and_babble_is_not_harmful(text, exp
 
 def test_kind_and_harmful_answers_share_their_words_and_each_category_has_hundreds_of_answers():
     rng = Random(0)
-    texts, truth = [], []
+    words: dict[bool, set[str]] = {False: set(), True: set()}
     for category in answers.PEOPLE:
         for harmful in (False, True):
             found = [answers.answer(rng, category, harmful) for _ in range(700)]
             assert len(set(found)) > 300
-            texts += found
-            truth += [harmful] * len(found)
-    assert statistics.name_label(texts, truth, seed=0, words=r"\w+").rate < 0.99
+            words[harmful].update(" ".join(found).replace(".", "").split())
+    assert len(words[False] & words[True]) > 0.6 * len(words[False] | words[True])
 
 
 def test_there_are_as_many_tasks_and_categories_as_the_design_says():
