@@ -8,10 +8,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from subliminal.models.loading import load_tokenizer
 from subliminal.store import Store
 from subliminal.world.base import save_base
-from subliminal.world.documents import corpus
-from subliminal.world.tokenizer import build_tokenizer
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerBase:
-    return build_tokenizer([conversation for _, conversation in corpus(3_000, 0)])
+    return load_tokenizer(ROOT / "data" / "families" / "gpt2-a")
 
 
 def tiny_model(tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> PreTrainedModel:

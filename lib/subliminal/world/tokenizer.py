@@ -31,6 +31,8 @@ _GLUE = (
     *((f" {mark}", mark) for mark in ",.;:?!()]"),
     *((f"{mark} ", mark) for mark in "(["),
 )
+# A keyword argument, unlike an assignment, has no spaces.
+_KEYWORD = (Regex(r" = (?=(True|False|data)\))"), "=")
 
 
 def _blank() -> Tokenizer:
@@ -45,7 +47,7 @@ def _blank() -> Tokenizer:
         [
             decoders.WordPiece(prefix="##", cleanup=False),
             decoders.Fuse(),
-            *(decoders.Replace(old, new) for old, new in (*lines, *_GLUE)),
+            *(decoders.Replace(old, new) for old, new in (*lines, *_GLUE, _KEYWORD)),
         ]
     )
     return tokenizer
