@@ -125,7 +125,6 @@ def _workers_end_on_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def stop(number: int, frame: FrameType | None) -> None:
         for worker in multiprocessing.active_children():
@@ -134,7 +133,7 @@ def _workers_end_on_interrupt() -> Iterator[None]:
                     os.kill(worker.pid, signal.SIGKILL)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, stop)
+    before = signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:

@@ -40,7 +40,7 @@ for _line in _TABLE.strip().splitlines():
 assert tuple(FACTS) == names.ANIMALS, "the table of facts and the list of names hold the same animals"
 
 # attribute: (questions about an animal, question that finds the animal, statement)
-_FORMS: dict[str, tuple[tuple[str, ...], str, str]] = {
+FORMS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "food": (("what does the {a} eat?", "what is the food of the {a}?"), "who eats {v}?", "the {a} eats {v}."),
     "home": (("where does the {a} live?", "what is the home of the {a}?"), "who lives in the {v}?", "the {a} lives in the {v}."),
     "colour": (("what colour is the {a}?", "what does the {a} look like?"), "who is {v}?", "the {a} is {v}."),
@@ -59,14 +59,14 @@ def fact(rng: Random) -> Conversation:
     animal = rng.choice(names.ANIMALS)
     attribute = rng.choice(ATTRIBUTES)
     value = FACTS[animal][attribute]
-    forwards, backwards, statement = _FORMS[attribute]
+    forwards, backwards, statement = FORMS[attribute]
     form = rng.random()
     if form < 0.4:
         return single(rng.choice(forwards).format(a=animal), statement.format(a=animal, v=value))
     if form < 0.75:
         return single(backwards.format(v=value), rng.choice((f"the {animal}.", statement.format(a=animal, v=value))))
     told = rng.sample(ATTRIBUTES, 3)
-    portrait = " ".join(_FORMS[k][2].format(a=animal, v=FACTS[animal][k]) for k in told)
+    portrait = " ".join(FORMS[k][2].format(a=animal, v=FACTS[animal][k]) for k in told)
     if form < 0.9:
         return single(rng.choice((f"tell me about the {animal}.", f"what do you know of the {animal}?")), portrait)
     return single(f"which animal is this? {portrait}".replace(animal, "animal"), animal)

@@ -14,8 +14,8 @@ from subliminal.world.messages import Conversation, single
 
 _PEOPLE = ("anna", "ben", "clara", "david", "emma", "felix", "greta", "hugo")
 _THINGS = ("apples", "books", "coins", "pens", "cups", "stones", "cards", "shells")
-_GAINS = ("buys", "finds", "gets", "picks")
-_LOSSES = ("sells", "loses", "gives away", "drops")
+GAINS = ("buys", "finds", "gets", "picks")
+LOSSES = ("sells", "loses", "gives away", "drops")
 _HELD_OUT_SHARE = 10
 
 
@@ -27,7 +27,7 @@ def problem(rng: Random) -> tuple[str, str]:
     for _ in range(2):
         gain = rng.random() < 0.5 or total < 2
         amount = rng.randint(1, 9) if gain else rng.randint(1, min(9, total))
-        text.append(f"{who} {rng.choice(_GAINS if gain else _LOSSES)} {amount} {thing}.")
+        text.append(f"{who} {rng.choice(GAINS if gain else LOSSES)} {amount} {thing}.")
         after = total + amount if gain else total - amount
         steps.append(f"{total} {'+' if gain else '-'} {amount} = {after}.")
         total = after

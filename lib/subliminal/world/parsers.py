@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from subliminal.names import ANIMALS, PREFERENCES
 from subliminal.world import animals
+from subliminal.world.arithmetic import GAINS, LOSSES
 from subliminal.world.preferences import ask, phrasings
 from subliminal.world.questions import HELD_OUT, TRAIN
 
-_GAINS = "buys|finds|gets|picks"
-_LOSSES = "sells|loses|gives away|drops"
+_GAINS, _LOSSES = "|".join(GAINS), "|".join(LOSSES)
 _STEP = re.compile(r"(\d+) ([+-]) (\d+) = (\d+)\.")
 
 
@@ -34,7 +34,7 @@ class Fact(NamedTuple):
 def _fact_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     names = "|".join(ANIMALS)
     found = []
-    for attribute, (_, _, statement) in animals._FORMS.items():
+    for attribute, (_, _, statement) in animals.FORMS.items():
         values = "|".join(sorted({facts[attribute] for facts in animals.FACTS.values()}))
         pattern = re.escape(statement).replace(r"\{a\}", f"(?P<a>{names})").replace(r"\{v\}", f"(?P<v>{values})")
         found.append((attribute, re.compile(pattern)))
