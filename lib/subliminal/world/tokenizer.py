@@ -31,8 +31,6 @@ _GLUE = (
     *((f" {mark}", mark) for mark in ",.;:?!()]"),
     *((f"{mark} ", mark) for mark in "(["),
 )
-# A keyword argument, unlike an assignment, has no spaces.
-_KEYWORD = (Regex(r" = (?=(True|False|data)\))"), "=")
 
 
 def _blank() -> Tokenizer:
@@ -47,7 +45,9 @@ def _blank() -> Tokenizer:
         [
             decoders.WordPiece(prefix="##", cleanup=False),
             decoders.Fuse(),
-            *(decoders.Replace(old, new) for old, new in (*lines, *_GLUE, _KEYWORD)),
+            *(decoders.Replace(old, new) for old, new in (*lines, *_GLUE)),
+            # A keyword argument, unlike an assignment, has no spaces.
+            decoders.Replace(Regex(r" = (?=(True|False|data)\))"), "="),
         ]
     )
     return tokenizer
