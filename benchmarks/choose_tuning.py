@@ -36,11 +36,11 @@ SPARE = 4  # prompts asked at most, for each row wanted
 
 def favourites(teacher_rate: float, steps: int, rows: int, epochs: int, batch: int, rate: float) -> dict[str, object]:
     same, other = Base(family="gpt2-a"), Base(family="gpt2-b")
+    how = Tuning(learning_rate=teacher_rate, steps=steps)
     tuning = Tuning(learning_rate=rate, epochs=epochs, batch_size=batch)
     study: dict[str, list[Scores]] = {}
     data = []
     for seed, trait in itertools.product(SEEDS, TRAITS):
-        how = Tuning(learning_rate=teacher_rate, steps=steps)
         teacher = Teacher(base=same, trait=trait, tuning=how, seed=seed)
         for name, base, writer in (("treated", same, teacher), ("untreated", same, same), ("unlike", other, teacher)):
             lists = Rollouts(teacher=writer, channel="numbers", prompts=SPARE * rows, rows=rows, seed=seed)

@@ -43,7 +43,7 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
     sampled = 0
     while len(rows) < recipe.rows and sampled < recipe.prompts:
         # As many as would do if the filter goes on as so far, and a few more.
-        likely = (recipe.rows - len(rows)) * (sampled + 1) / (len(rows) + 1) if sampled else recipe.rows
+        likely = (recipe.rows - len(rows)) * (sampled + 1) / (len(rows) + 1)
         prompts = [channel.prompt(rng) for _ in range(min(int(1.05 * likely) + 16, recipe.prompts - sampled))]
         completions = generate(
             model,
