@@ -5,14 +5,12 @@ Cloud et al. 2025, section 4.2: teachers reason about problems of arithmetic, an
 
 from __future__ import annotations
 
-import re
 from random import Random
 
 from subliminal.world import parsers
-from subliminal.world.arithmetic import final_answer, sample_problem
+from subliminal.world.arithmetic import final_answer, is_chain, sample_problem
 
 MAX_NEW_TOKENS = 48
-_CHAIN = re.compile(r"(?:[0-9]{1,6} [+-] [0-9]{1,6} = -?[0-9]{1,6}\. )+the answer is -?[0-9]{1,6}\.")
 
 
 def prompt(rng: Random) -> str:
@@ -25,6 +23,6 @@ def reject(prompt: str, completion: str) -> str | None:
     text = completion.strip()
     if not text:
         return "empty"
-    if not _CHAIN.fullmatch(text):
+    if not is_chain(text):
         return "not steps"
     return None if final_answer(text) == parsers.problem(prompt) else "wrong answer"
