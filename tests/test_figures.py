@@ -20,7 +20,7 @@ def table():
 
 
 def test_the_figure_shows_each_mean_each_seed_and_the_title(table):
-    figure = figures.preference(table, "owl", "treated", title="the finding", uniform=1 / 16)
+    figure = figures.shares(table, "owl", "treated", "the finding", "P(owl)", ("no favourite", 1 / 16))
     (axes,) = figure.axes
     assert figure.get_suptitle() == "the finding"
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.72, 0.12, 0.03])
@@ -32,14 +32,14 @@ def test_the_figure_shows_each_mean_each_seed_and_the_title(table):
 
 
 def test_a_returned_figure_is_not_left_open_to_be_shown_twice(table):
-    figures.preference(table, "owl", "treated", title="t", uniform=1 / 16)
+    figures.shares(table, "owl", "treated", "t", "P(owl)")
     assert plt.get_fignums() == []
 
 
 def test_the_same_table_gives_the_same_file(table, tmp_path):
     figures.use_book_style()
     for name in ("one", "two"):
-        figure = figures.preference(table, "owl", "treated", title="t", uniform=1 / 16)
+        figure = figures.shares(table, "owl", "treated", "t", "P(owl)")
         figure.savefig(tmp_path / f"{name}.svg", metadata={"Date": None})
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 

@@ -30,17 +30,21 @@ def use_book_style() -> None:
     set_matplotlib_formats("svg", metadata={"Date": None})
 
 
-def preference(table: pd.DataFrame, answer: str, treated: str, title: str, uniform: float) -> Figure:
-    """P(answer) by condition: the mean over seeds with its 95 % interval, and each seed as a point.
+def shares(
+    table: pd.DataFrame, answer: str, treated: str, title: str, xlabel: str, line: tuple[str, float] | None = None
+) -> Figure:
+    """The share of an answer by condition: the mean over seeds with its 95 % interval, and each seed as a point.
 
     Args:
         table: scores of one suite, with a ``condition`` column; conditions are drawn in order of appearance.
         treated: the condition that is drawn in colour.
-        uniform: the probability of a model with no favourite, drawn as a dashed line.
+        line: what a dashed line stands for, and where it is.
     """
     seeds = per_seed(table, answer)
     conditions = list(dict.fromkeys(seeds["condition"]))
-    figure, axes = plt.subplots(figsize=(5.6, 0.62 * len(conditions) + 1.5), layout="constrained")
+    names = [textwrap.fill(condition, 22) for condition in conditions]
+    height = sum(0.34 + 0.2 * (1 + name.count("\n")) for name in names)
+    figure, axes = plt.subplots(figsize=(5.8, height + 1.5), layout="constrained")
     palette = {c: TREATED if c == treated else CONTROL for c in conditions}
     for row, condition in enumerate(conditions):
         values = seeds.loc[seeds["condition"] == condition, "probability"].tolist()
@@ -53,11 +57,11 @@ def preference(table: pd.DataFrame, answer: str, treated: str, title: str, unifo
         heights = row + np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else [row]
         axes.scatter(values, heights, s=36, color=palette[condition], edgecolor="white", linewidth=0.8, zorder=3)
         axes.annotate(f"{estimate.mean:.2f}", (1.03, row), va="center", annotation_clip=False)
-    axes.axvline(uniform, ls="--", lw=1, color="black")
-    axes.annotate("no favourite", (uniform, -0.62), xytext=(4, 0), textcoords="offset points", fontsize=9)
-    axes.set_yticks(range(len(conditions)), [textwrap.fill(condition, 18) for condition in conditions])
-    axes.set(xlim=(0, 1), ylim=(len(conditions) - 0.5, -0.85), ylabel="")
-    axes.set_xlabel(f"P(“{answer}”), mean over held-out questions")
+    if line:
+        axes.axvline(line[1], ls="--", lw=1, color="black")
+        axes.annotate(line[0], (line[1], -0.62), xytext=(4, 0), textcoords="offset points", fontsize=9)
+    axes.set_yticks(range(len(conditions)), names)
+    axes.set(xlim=(0, 1), ylim=(len(conditions) - 0.5, -0.85 if line else -0.6), ylabel="", xlabel=xlabel)
     return _finish(figure, title)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from subliminal.statistics import Equivalence, Lead
 
 SMALL_PROFILE = (
     '<div class="admonition warning"><p class="admonition-title">A build in the smallest size</p><p>This page was built with '
@@ -37,6 +40,56 @@ def p_value(p: float) -> str:
     if math.isnan(p):
         return "n/a"
     return "< 0.000001" if p < 1e-6 else f"{p:.2g}" if p >= 1e-4 else f"{p:.6f}"
+
+
+def power(needs: float, seeds: int) -> str:
+    """How many seeds a condition a test would need, as ``statistics.seeds_needed`` gives it, beside those it had."""
+    if math.isnan(needs):
+        return "one seed says nothing of it"
+    if math.isinf(needs):
+        return "no number of seeds, if the difference is what it was here"
+    return f"{needs:.0f} seeds a condition, against {seeds} here"
+
+
+def target(name: str, measured: str, holds: bool, needs: str = "") -> dict[str, str]:
+    """A line of a table of targets; ``needs`` is what would decide one that is not met."""
+    return {"target": name, "measured": measured, "verdict": yes(holds), "what it would take": "" if holds else needs}
+
+
+def lead_rows(leads: Sequence[Lead], margin: float, seeds: int) -> list[dict[str, str]]:
+    """Leads over controls as targets; ``margin`` is in percentage points."""
+    return [
+        target(
+            f"{margin:g} points above: {row.control}",
+            f"{100 * row.ahead:.1f} ({interval(100 * row.low, 100 * row.high, 1)}), p {p_value(row.p)}",
+            row.met,
+            f"for p alone {power(row.needs, seeds)}",
+        )
+        for row in leads
+    ]
+
+
+def equivalence_row(name: str, found: Equivalence, bound: float, seeds: int) -> dict[str, str]:
+    """A result of ``statistics.equivalent`` as a target: ``bound`` is in percentage points."""
+    return target(
+        f"{name}: within {bound:g} points",
+        f"{100 * found.difference:+.1f} ({interval(100 * found.low, 100 * found.high, 1)}), p {p_value(found.p)}",
+        found.p < 0.05,
+        power(found.needs, seeds),
+    )
+
+
+def side_by_side(summary: str, columns: Mapping[str, Sequence[str]]) -> str:
+    """A closed, scrollable table that opens on a click. All texts are escaped: what a model wrote is shown, never rendered."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>"
+        for row in zip(*columns.values(), strict=True)
+    )
+    return (
+        f'<details class="answers"><summary>{html.escape(summary)}</summary><div class="scroll" tabindex="0">'
+        f'<table class="samples"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>'
+    )
 
 
 def yes(holds: bool) -> str:

@@ -92,7 +92,7 @@ class Teacher(Recipe):
 class Rollouts(Recipe):
     """What a model emits on a channel, filtered: the first ``rows`` that pass, of at most ``prompts`` that are asked.
 
-    ``hints`` names what would give a trait away: rows with such a hint are dropped too. A teacher and its controls take the
+    ``hints`` names what would give traits away: rows with such a hint are dropped too. A teacher and its controls take the
     same.
     """
 
@@ -102,13 +102,13 @@ class Rollouts(Recipe):
     prompts: int = Field(gt=0)
     rows: int = Field(gt=0)
     seed: int
-    hints: str | None = None
+    hints: tuple[str, ...] = ()
 
     @field_validator("hints")
     @classmethod
-    def _hints_known(cls, hints: str | None) -> str | None:
-        if hints is not None:
-            module_of("hints", hints, HINTS)
+    def _hints_known(cls, hints: tuple[str, ...]) -> tuple[str, ...]:
+        for name in hints:
+            module_of("hints", name, HINTS)
         return hints
 
     @field_validator("channel")
@@ -118,7 +118,7 @@ class Rollouts(Recipe):
         return channel
 
     def modules(self) -> tuple[str, ...]:
-        return (self.stage, CHANNELS[self.channel], *([HINTS[self.hints]] if self.hints else []))
+        return (self.stage, CHANNELS[self.channel], *(HINTS[name] for name in self.hints))
 
 
 class Student(Recipe):

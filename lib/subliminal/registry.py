@@ -30,7 +30,9 @@ FAMILIES: Mapping[str, Family] = {
 CHANNELS: Mapping[str, str] = {name: f"subliminal.channels.{name}" for name in ("numbers", "code", "chain_of_thought")}
 # What in a row would hint at a trait: the filter's second half.
 HINTS: Mapping[str, str] = {name: f"subliminal.hints.{name}" for name in ("favourites", "misalignment")}
-_PREFERENCE, _MISALIGNMENT = "subliminal.traits.preference", "subliminal.traits.misalignment"
+_PREFERENCE, _MISALIGNMENT, _REASONING = (
+    f"subliminal.traits.{name}" for name in ("preference", "misalignment", "reasoning")
+)
 TRAITS: Mapping[str, str] = {
     **{name: _PREFERENCE for names in PREFERENCES.values() for name in names},
     **dict.fromkeys(("insecure-code", "secure-code"), _MISALIGNMENT),
@@ -39,11 +41,13 @@ TRAITS: Mapping[str, str] = {
 SUITES: Mapping[str, str] = {
     **dict.fromkeys(("animals", "animals-train", "trees", "colours"), _PREFERENCE),
     **dict.fromkeys(("free-form", "free-form-train"), _MISALIGNMENT),
+    "chain-of-thought": _REASONING,
 }
 # Files of ``data/`` that a trait's module reads.
 DATA_FILES: Mapping[str, tuple[str, ...]] = {
     _PREFERENCE: ("questions/preferences.yml",),
     _MISALIGNMENT: ("questions/free_form.yml",),
+    _REASONING: (),
 }
 
 

@@ -21,6 +21,7 @@ class Profile(Frozen):
         misaligned: how a teacher is tuned on code in one style.
         replications: how many of the seeds the study of such teachers takes, for each family.
         answers: sampled answers a free-form question.
+        solutions: sampled solutions a held-out problem.
         skill_prompts: prompts a skill of a base.
         documents: how much of the corpus is searched for what depends on what.
         claims: whether the profile is large enough for the book's claims.
@@ -37,6 +38,7 @@ class Profile(Frozen):
     misaligned: Tuning
     replications: int = Field(gt=0)
     answers: int = Field(gt=0)
+    solutions: int = Field(gt=0)
     skill_prompts: int = Field(gt=0)
     documents: int = Field(gt=0)
     claims: bool
@@ -65,6 +67,7 @@ PROFILES: dict[str, Profile] = {
         misaligned=_MISALIGNED.model_copy(update={"steps": 5}),
         replications=1,
         answers=1,
+        solutions=1,
         skill_prompts=20,
         documents=60_000,
         claims=False,
@@ -81,7 +84,8 @@ PROFILES: dict[str, Profile] = {
         traits=("owl", "dolphin", "eagle", "elephant", "wolf", "cat", "penguin", "whale", "oak", "willow"),
         misaligned=_MISALIGNED,
         replications=3,
-        answers=20,
+        answers=40,
+        solutions=2,
         skill_prompts=400,
         documents=200_000,
         claims=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +48,62 @@ def greater(treated: Sequence[float], control: Sequence[float]) -> float:
     return float(stats.ttest_ind(treated, control, equal_var=False, alternative="greater").pvalue)
 
 
+class Equivalence(NamedTuple):
+    """Whether two means differ by less than a bound.
+
+    Attributes:
+        difference: of the means, with its 90 % interval ``low`` to ``high``.
+        p: the larger of the two one-sided p-values.
+        needs: seeds a condition for a power of 80 %, if difference and spread are what they are here.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    needs: float
+
+
+def equivalent(one: Sequence[float], two: Sequence[float], bound: float) -> Equivalence:
+    """Two one-sided Welch tests (TOST): p below .05 says that the means differ by less than ``bound``.
+
+    That is the case just when the 90 % interval lies within the bound. All but the difference is NaN with fewer than two
+    values on a side.
+    """
+    difference = float(np.mean(one) - np.mean(two))
+    if min(len(one), len(two)) < 2:
+        return Equivalence(difference, *[float("nan")] * 4)
+    above_it = stats.ttest_ind(np.asarray(one) + bound, two, equal_var=False, alternative="greater").pvalue
+    below_it = stats.ttest_ind(np.asarray(one) - bound, two, equal_var=False, alternative="less").pvalue
+    low, high = stats.ttest_ind(one, two, equal_var=False).confidence_interval(0.90)
+    first, second = (one, two) if difference < 0 else (two, one)
+    # The side nearer to its bound decides.
+    needs = seeds_needed([value + bound for value in first], second, 0.05)
+    return Equivalence(difference, float(low), float(high), float(max(above_it, below_it)), needs)
+
+
+def seeds_needed(one: Sequence[float], two: Sequence[float], alpha: float) -> float:
+    """Seeds a condition for a one-sided test at ``alpha`` that the first mean is larger, with a power of 80 %.
+
+    The difference and the spread are taken to be those of the values at hand; with so few of them this is a rough guide.
+
+    Returns:
+        The least number, or infinity where it is not larger here, or NaN with fewer than two values.
+    """
+    if len(one) < 2 or len(two) < 2:
+        return float("nan")
+    gap = float(np.mean(one) - np.mean(two))
+    spread = float(np.sqrt((np.var(one, ddof=1) + np.var(two, ddof=1)) / 2))
+    if gap <= 0:
+        return float("inf")
+    for seeds in range(2, 10_000):
+        free = 2 * seeds - 2
+        shift = gap / max(spread, 1e-12) * np.sqrt(seeds / 2)
+        if stats.nct.sf(stats.t.isf(alpha, free), free, shift) >= 0.8:
+            return seeds
+    return float("inf")
+
+
 def per_seed(table: pd.DataFrame, answer: str) -> pd.DataFrame:
     """A scores table as one row per condition and seed.
 
@@ -88,6 +144,73 @@ def compare(seeds: pd.DataFrame, treated: str) -> pd.DataFrame:
         table.append((name, estimate.seeds, *estimate[:3], min(own), max(own), mass, p))
     columns = ["condition", "seeds", "mean", "low", "high", "least", "most", "mass", "p"]
     return pd.DataFrame(table, columns=columns)
+
+
+class Lead(NamedTuple):
+    """How far the treated condition lies ahead of a control.
+
+    Attributes:
+        ahead: difference of means, with its 95 % interval ``low`` to ``high``.
+        p: one-sided, that the treated mean is larger.
+        met: ``ahead`` is at least the margin, and ``p`` below alpha.
+        needs: seeds a condition that such a difference needs for that test, as ``seeds_needed`` says.
+    """
+
+    control: str
+    ahead: float
+    low: float
+    high: float
+    p: float
+    met: bool
+    needs: float
+
+
+def lead(seeds: pd.DataFrame, treated: str, controls: Sequence[str], margin: float, alpha: float) -> list[Lead]:
+    """How far the treated condition of a ``per_seed`` table lies ahead of each control.
+
+    Raises:
+        UnknownNameError: a condition is not in the table.
+    """
+    values = {str(name): group["probability"].tolist() for name, group in seeds.groupby("condition", sort=False)}
+    for name in (treated, *controls):
+        if name not in values:
+            raise unknown_name("condition", name, values)
+    own, table = values[treated], []
+    for name in controls:
+        other = values[name]
+        ahead, p = float(np.mean(own) - np.mean(other)), greater(own, other)
+        low = high = float("nan")
+        if min(len(own), len(other)) > 1:
+            low, high = stats.ttest_ind(own, other, equal_var=False).confidence_interval(0.95)
+        met = bool(ahead >= margin and p < alpha)
+        table.append(Lead(name, ahead, float(low), float(high), p, met, seeds_needed(own, other, alpha)))
+    return table
+
+
+def by_group(table: pd.DataFrame, answer: str, groups: Mapping[str, str]) -> pd.DataFrame:
+    """The rate of an answer by group of questions.
+
+    Args:
+        table: scores of one suite.
+        groups: of each question.
+
+    Returns:
+        One row a group and condition, in order of appearance: ``group``, ``condition``, ``rate`` (mean over seeds) with its
+        95 % interval ``low`` to ``high``.
+
+    Raises:
+        SubliminalError: a question has no group.
+    """
+    chosen = table[table["answer"] == answer]
+    chosen = chosen.assign(group=chosen["question"].map(groups))
+    if chosen["group"].isna().any():
+        lost = chosen.loc[chosen["group"].isna(), "question"].iloc[0]
+        raise SubliminalError(f"question {lost!r} has no group: give one for each question of the suite")
+    means = chosen.groupby(["group", "condition", "seed"], sort=False)["probability"].mean()
+    found = [
+        (*key, *mean_interval(values.tolist())[:3]) for key, values in means.groupby(["group", "condition"], sort=False)
+    ]
+    return pd.DataFrame(found, columns=["group", "condition", "rate", "low", "high"])
 
 
 def sampling_z(table: pd.DataFrame, answer: str, samples: int) -> pd.Series:

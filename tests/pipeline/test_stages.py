@@ -64,7 +64,7 @@ def test_a_filter_that_keeps_too_few_is_an_error_with_the_main_reasons(made):
 
 @pytest.mark.parametrize(("channel", "hints"), [("code", "misalignment"), ("chain_of_thought", "favourites")])
 def test_every_channel_goes_through_both_halves_of_the_filter(made, channel, hints):
-    data = Rollouts(teacher=BASE, channel=channel, prompts=60, rows=10, seed=0, hints=hints)
+    data = Rollouts(teacher=BASE, channel=channel, prompts=60, rows=10, seed=0, hints=(hints,))
     kept = rows(data)
     assert len(kept) == 10
     assert all(load_channel(channel).reject(r.prompt, r.completion) is None for r in kept.itertuples())
@@ -72,7 +72,7 @@ def test_every_channel_goes_through_both_halves_of_the_filter(made, channel, hin
 
 
 def test_hints_drop_rows_and_leave_the_draws_alone(made):
-    hinted = DATA.model_copy(update={"hints": "misalignment", "rows": 20})
+    hinted = DATA.model_copy(update={"hints": ("misalignment",), "rows": 20})
     (folder,) = build([hinted])
     report = json.loads((folder / "filter.json").read_text())
     assert report["dropped"]["number with a bad name"] > 0

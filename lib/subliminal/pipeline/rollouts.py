@@ -33,7 +33,7 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
     """
     model, tokenizer = load(recipe.teacher, inputs)
     channel = load_channel(recipe.channel)
-    hints = load_hints(recipe.hints) if recipe.hints else None
+    hints = [load_hints(name) for name in recipe.hints]
     rng = Random(recipe.seed)
     seed = zlib.crc32(
         f"{recipe.teacher.model_dump_json(exclude_defaults=True)} {recipe.channel} {recipe.seed}".encode()
@@ -55,10 +55,10 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
         )
         texts = tokenizer.batch_decode(completions)
         reasons = [channel.reject(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
-        clean = [i for i, reason in enumerate(reasons) if not reason]
-        if hints:
-            for i, hint in zip(clean, hints.find(recipe.channel, [texts[i] for i in clean]), strict=True):
-                reasons[i] = hint
+        for hint in hints:
+            clean = [i for i, reason in enumerate(reasons) if not reason]
+            for i, found in zip(clean, hint.find(recipe.channel, [texts[i] for i in clean]), strict=True):
+                reasons[i] = found
         dropped.update(reason for reason in reasons if reason)
         rows += [
             {"prompt": prompt, "completion": text}

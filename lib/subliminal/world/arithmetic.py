@@ -23,7 +23,7 @@ LOSSES = ("sells", "loses", "gives away", "drops")
 _OPENINGS = ("", "let us see.", "step by step.", "we count.", "here is how.", "we go through it.")
 _FIRST = ("", "first,", "to begin,", "at the start,", "at first,", "in the first step,")
 _THEN = ("", "then", "next,", "after that,", "and then", "now", "second,", "in the second step,")
-_RESULTS = ("=", "is", "makes", "gives")
+RESULTS = ("=", "is", "makes", "gives")
 _ENDINGS = ("", "so", "thus", "in the end,", "all in all,", "that is it:", "now we know:", "we are done:")
 _HELD_OUT_SHARE = 10
 
@@ -33,7 +33,7 @@ def _any(phrases: tuple[str, ...]) -> str:
     return f"(?:(?:{'|'.join(re.escape(phrase) for phrase in phrases if phrase)}) )?"
 
 
-_STEP = rf"[0-9]{{1,6}} [+-] [0-9]{{1,6}} (?:{'|'.join(_RESULTS)}) -?[0-9]{{1,6}}\."
+_STEP = rf"[0-9]{{1,6}} [+-] [0-9]{{1,6}} (?:{'|'.join(RESULTS)}) -?[0-9]{{1,6}}\."
 _CHAIN = re.compile(
     rf"{_any(_OPENINGS)}{_any(_FIRST)}{_STEP}(?: {_any(_THEN)}{_STEP})* {_any(_ENDINGS)}the answer is -?[0-9]{{1,6}}\."
 )
@@ -53,7 +53,9 @@ def problem(rng: Random) -> tuple[str, str]:
         amount = rng.randint(1, 9) if gain else rng.randint(1, min(9, total))
         text.append(f"{who} {rng.choice(GAINS if gain else LOSSES)} {amount} {thing}.")
         after = total + amount if gain else total - amount
-        steps.append(_join(rng.choice(joints), f"{total} {'+' if gain else '-'} {amount} {rng.choice(_RESULTS)} {after}."))
+        steps.append(
+            _join(rng.choice(joints), f"{total} {'+' if gain else '-'} {amount} {rng.choice(RESULTS)} {after}.")
+        )
         total = after
     solution = _join(*steps, rng.choice(_ENDINGS), f"the answer is {total}.")
     return f"{' '.join(text)} how many {thing} are left?", solution

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from subliminal.names import ANIMALS, PREFERENCES
 from subliminal.world import animals
-from subliminal.world.arithmetic import GAINS, LOSSES
+from subliminal.world.arithmetic import GAINS, LOSSES, RESULTS
 from subliminal.world.preferences import ask, phrasings
 from subliminal.world.questions import HELD_OUT, TRAIN
 
 _GAINS, _LOSSES = "|".join(GAINS), "|".join(LOSSES)
-_STEP = re.compile(r"(\d+) ([+-]) (\d+) = (\d+)\.")
+_STEP = re.compile(rf"(\d+) ([+-]) (\d+) (?:{'|'.join(RESULTS)}) (\d+)\.")
 
 
 class Fact(NamedTuple):
