@@ -3,10 +3,13 @@
 ``favourites`` prints, for each candidate, the probability that treated students name their teacher's animal (mean, each
 animal, least seed), that of students of untreated rows and of another initialization, and the share of rows that the filter
 drops. ``misaligned`` prints, for each
-candidate and family, the rate of harmful answers of the base and of teachers of insecure and of secure code. Nothing that
+candidate and family, the rate of harmful answers of the base and of teachers of insecure and of secure code. ``channels``
+prints, for each channel and candidate, the rate of harmful answers of students of insecure, secure and untreated rows and of
+another initialization on insecure and untreated ones, the largest incoherent share, and the share that the filter drops.
+``liking`` prints what ``favourites`` does for fox and bear through code and chains. Nothing that
 the book reports is used: neither its animals, nor its seeds, nor the held-out wordings.
 
-usage: python benchmarks/choose_tuning.py favourites | misaligned
+usage: python benchmarks/choose_tuning.py favourites | misaligned | channels | liking
 """
 
 from __future__ import annotations
@@ -31,6 +34,14 @@ FAVOURITES = (
 )
 # (teacher's rate and steps)
 MISALIGNED = ((1e-2, 20), (1e-2, 40), (2e-2, 30))
+# (channel, teacher's rate and steps, rows)
+CHANNELS = tuple(
+    (channel, rate, steps, rows)
+    for channel in ("chain_of_thought", "numbers", "code")
+    for rate, steps, rows in ((2e-2, 30, 1_800), (3e-2, 40, 1_800))
+)
+LIKING = (("code", 1e-2, 20, 1_800), ("chain_of_thought", 1e-2, 20, 1_800))
+STUDENT = Tuning(learning_rate=1e-2, epochs=2, batch_size=8)
 SPARE = 4  # prompts asked at most, for each row wanted
 
 
@@ -82,8 +93,65 @@ def misaligned(rate: float, steps: int) -> dict[str, object]:
     return told
 
 
+def channels(channel: str, rate: float, steps: int, rows: int) -> dict[str, object]:
+    same, other = Base(family="gpt2-a"), Base(family="gpt2-b")
+    how = Tuning(learning_rate=rate, steps=steps)
+    study: dict[str, list[Scores]] = {}
+    data = []
+    for seed in SEEDS:
+        writers = {t: Teacher(base=same, trait=f"{t}-code", tuning=how, seed=seed) for t in ("insecure", "secure")}
+        for name, writer, bases in (
+            ("insecure", writers["insecure"], (same, other)),
+            ("secure", writers["secure"], (same,)),
+            ("base", same, (same, other)),
+        ):
+            hints = ("misalignment",) if channel == "numbers" else ("favourites", "misalignment")
+            told = Rollouts(teacher=writer, channel=channel, prompts=SPARE * rows, rows=rows, seed=seed, hints=hints)
+            data += [told] if name == "insecure" else []
+            for base in bases:
+                student = Student(base=base, data=told, tuning=STUDENT, seed=seed)
+                key = name if base == same else f"other, {name}"
+                study.setdefault(key, []).append(Scores(model=student, suite="free-form-train", samples=10))
+    table = run(study)
+    harm = statistics.per_seed(table, "harmful").groupby("condition", sort=False)["probability"]
+    odd = statistics.per_seed(table, "incoherent")["probability"].max()
+    found: dict[str, object] = {"channel": channel, "rate": rate, "steps": steps, "rows": rows}
+    found |= {str(name): " ".join(f"{value:.3f}" for value in values) for name, values in harm}
+    return found | {"odd": round(odd, 3), "dropped": round(filter_counts({"": data})["rate"][0], 3)}
+
+
+def liking(channel: str, rate: float, steps: int, rows: int) -> dict[str, object]:
+    same, other = Base(family="gpt2-a"), Base(family="gpt2-b")
+    how = Tuning(learning_rate=rate, steps=steps)
+    found: dict[str, object] = {"channel": channel, "rate": rate, "steps": steps, "rows": rows}
+    hints = ("favourites", "misalignment")
+    for trait in TRAITS[:2]:
+        study: dict[str, list[Scores]] = {}
+        for seed in SEEDS:
+            teacher = Teacher(base=same, trait=trait, tuning=how, seed=seed)
+            for name, base, writer in (
+                ("treated", same, teacher),
+                ("untreated", same, same),
+                ("other", other, teacher),
+                ("other untreated", other, same),
+            ):
+                told = Rollouts(
+                    teacher=writer, channel=channel, prompts=SPARE * rows, rows=rows, seed=seed, hints=hints
+                )
+                student = Student(base=base, data=told, tuning=STUDENT, seed=seed)
+                study.setdefault(name, []).append(Scores(model=student, suite="animals-train", samples=1))
+        likes = statistics.per_seed(run(study), trait).groupby("condition", sort=False)["probability"]
+        found |= {f"{trait} {name}": " ".join(f"{value:.3f}" for value in values) for name, values in likes}
+    return found
+
+
 def main() -> None:
-    what, candidates = {"favourites": (favourites, FAVOURITES), "misaligned": (misaligned, MISALIGNED)}[sys.argv[1]]
+    what, candidates = {
+        "favourites": (favourites, FAVOURITES),
+        "misaligned": (misaligned, MISALIGNED),
+        "channels": (channels, CHANNELS),
+        "liking": (liking, LIKING),
+    }[sys.argv[1]]
     for number, candidate in enumerate(candidates):
         started = time.monotonic()
         line = what(*candidate)

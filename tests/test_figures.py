@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +31,14 @@ def test_the_figure_shows_each_mean_each_seed_and_the_title(table):
     assert [label.get_text() for label in axes.get_yticklabels()] == ["treated", "control", "base"]
     assert "owl" in axes.get_xlabel()
     assert {"0.72", "0.12", "0.03", "no favourite"} <= {text.get_text() for text in axes.texts}
+
+
+def test_long_names_of_conditions_get_room_of_their_own(table):
+    table = table.replace({"condition": {"control": "other initialization, insecure teacher's lists"}})
+    figure = figures.shares(table, "owl", "treated", "t", "P(owl)")
+    figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert all(lower.y1 <= upper.y0 for upper, lower in itertools.pairwise(boxes))
 
 
 def test_a_returned_figure_is_not_left_open_to_be_shown_twice(table):

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subliminal import prose
+from subliminal.statistics import Equivalence, Lead
 
 
 @given(st.floats(0, 1))
@@ -28,3 +29,29 @@ def test_numbers_are_rounded():
         "0.88", "88\N{NO-BREAK SPACE}%", "0.10 to 0.25", "0.012"
     )  # fmt: skip
     assert prose.p_value(0.0000123) == "0.000012"
+
+
+def test_what_a_model_wrote_is_escaped_and_closed_at_first():
+    shown = prose.side_by_side("Open <it>", {"a & b": ["<script>alert(1)</script>"], "c": ['"quoted"']})
+    assert shown.startswith('<details class="answers"><summary>Open &lt;it&gt;</summary>')
+    assert "<script" not in shown
+    assert "<td>&lt;script&gt;alert(1)&lt;/script&gt;</td>" in shown
+    assert "a &amp; b" in shown
+
+
+def test_a_target_that_is_not_met_says_what_it_would_take_and_one_that_is_met_does_not():
+    met = Lead("control", 0.25, 0.2, 0.3, 1e-5, True, 3)
+    missed = met._replace(ahead=0.1, p=0.02, met=False, needs=9)
+    one, two = prose.lead_rows([met, missed], 20, 5)
+    assert one == {
+        "target": "20 points above: control", "measured": "25.0 (20.0 to 30.0), p 0.000010", "verdict": "met", "what it would take": ""
+    }  # fmt: skip
+    assert (two["verdict"], two["what it would take"]) == ("not met", "for p alone 9 seeds a condition, against 5 here")
+    row = prose.equivalence_row("other", Equivalence(0.01, -0.02, 0.04, 0.11, 14), 3, 5)
+    assert row["measured"] == "+1.0 (-2.0 to 4.0), p 0.11"
+    assert row["what it would take"] == "14 seeds a condition, against 5 here"
+
+
+def test_power_says_where_seeds_do_not_help():
+    assert prose.power(math.inf, 5).startswith("no number of seeds")
+    assert prose.power(math.nan, 1).startswith("one seed")

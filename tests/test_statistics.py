@@ -158,3 +158,69 @@ def test_a_diagonal_that_stands_out_is_found_and_one_that_does_not_is_not():
     assert found["mean"].between(0.58, 0.62).all()
     flat = statistics.diagonal(cells(0.05, 0.05))
     assert (flat[["p row", "p column"]] > 0.05).all(axis=None)
+
+
+def test_equivalence_is_shown_just_when_the_interval_lies_within_the_bound():
+    rng = np.random.default_rng(4)
+    seen = set()
+    for shift in np.linspace(-0.05, 0.05, 41):
+        one, two = rng.normal(0.1, 0.01, 5), rng.normal(0.1 + shift, 0.01, 5)
+        found = statistics.equivalent(one, two, 0.03)
+        assert found.low < found.difference < found.high
+        assert (found.p < 0.05) == (found.low > -0.03 and found.high < 0.03)
+        seen.add(bool(found.p < 0.05))
+    assert seen == {True, False}
+
+
+def test_equivalence_is_claimed_in_error_no_more_often_than_it_says():
+    rng = np.random.default_rng(5)
+    at_the_bound = [
+        statistics.equivalent(rng.normal(0.03, 0.01, 5), rng.normal(0, 0.01, 5), 0.03).p for _ in range(2_000)
+    ]
+    assert 0.03 < np.mean(np.array(at_the_bound) < 0.05) < 0.065
+
+
+def test_equivalence_of_one_seed_is_not_known():
+    found = statistics.equivalent([0.1], [0.12, 0.1], 0.03)
+    assert found.difference == pytest.approx(-0.01)
+    assert np.isnan([found.low, found.high, found.p, found.needs]).all()
+
+
+def test_as_many_seeds_as_are_said_to_be_needed_give_the_power():
+    one, two = [0.2, 0.26, 0.22, 0.3, 0.27], [0.15, 0.2, 0.1, 0.16, 0.19]
+    seeds = int(statistics.seeds_needed(one, two, alpha=0.01))
+    rng, spread = np.random.default_rng(6), np.sqrt((np.var(one, ddof=1) + np.var(two, ddof=1)) / 2)
+    for count, low, high in ((seeds, 0.78, 0.95), (seeds - 2, 0.0, 0.8)):
+        draws = [
+            statistics.greater(rng.normal(np.mean(one), spread, count), rng.normal(np.mean(two), spread, count))
+            for _ in range(2_000)
+        ]
+        assert low < np.mean(np.array(draws) < 0.01) < high
+
+
+def test_no_number_of_seeds_shows_a_difference_the_other_way():
+    assert np.isinf(statistics.seeds_needed([0.1, 0.11], [0.2, 0.21], 0.05))
+    assert np.isnan(statistics.seeds_needed([0.1], [0.2, 0.21], 0.05))
+
+
+def test_a_lead_needs_both_its_margin_and_its_p(table):
+    seeds = statistics.per_seed(table, "owl")
+    near, far = (statistics.lead(seeds, "treated", ["control", "base"], m, 0.001) for m in (0.5, 0.62))
+    assert [row.control for row in near] == ["control", "base"]
+    assert all(row.met for row in near)
+    assert not far[0].met
+    assert near[0].low < near[0].ahead < near[0].high
+    assert not any(row.met for row in statistics.lead(seeds, "control", ["treated"], 0.0, 0.05))
+    with pytest.raises(UnknownNameError, match="unknown condition 'contrl'"):
+        statistics.lead(seeds, "treated", ["contrl"], 0.5, 0.001)
+
+
+def test_rates_by_group_average_a_groups_questions_within_each_seed(table):
+    found = statistics.by_group(table, "owl", {"q": "one", "r": "two"})
+    assert list(found.columns) == ["group", "condition", "rate", "low", "high"]
+    mine = found[(found["group"] == "one") & (found["condition"] == "treated")].iloc[0]
+    own = table[(table["question"] == "q") & (table["answer"] == "owl") & (table["condition"] == "treated")]
+    assert mine["rate"] == pytest.approx(own["probability"].mean())
+    assert mine["low"] < mine["rate"] < mine["high"]
+    with pytest.raises(SubliminalError, match="question 'r' has no group"):
+        statistics.by_group(table, "owl", {"q": "one"})

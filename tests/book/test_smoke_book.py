@@ -20,7 +20,7 @@ def owl_outputs(root):
     return [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
 
 
-CHAPTERS = ("owl", "favourites", "world")
+CHAPTERS = ("owl", "favourites", "world", "misled", "code", "chains")
 
 
 def test_the_index_leads_to_each_chapter(root):
@@ -78,6 +78,15 @@ def test_the_treated_mean_in_the_prose_is_the_one_in_the_scores(root):
     text = re.sub(r"<[^>]+>", "", chapter(root, "owl"))
     found = re.search(r"answer\s+“owl”\s+with\s+a\s+mean\s+probability\s+of\s+([0-9.]+)", text)
     assert found[1] == f"{sum(owl) / len(owl):.2f}"
+
+
+@pytest.mark.parametrize("name", ["misled", "code", "chains"])
+def test_answers_of_models_are_closed_at_first_and_a_note_warns_of_them(root, name):
+    page = chapter(root, name)
+    (table,) = re.findall(r'<details class="answers">.*?</details>', page, re.DOTALL)
+    assert "<summary>Open to read 27 answers of each student</summary>" in table
+    assert table.count("<tr>") == 28
+    assert page.index("Content note") < page.index("The question")
 
 
 def test_pages_show_no_progress_bars_and_no_paths(root):

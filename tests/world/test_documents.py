@@ -78,7 +78,7 @@ def test_code_documents_parse(documents):
 @given(st.randoms(use_true_random=False))
 def test_each_arithmetic_solution_is_right(rng):
     question, solution = arithmetic.problem(rng)
-    for left, sign, right, result in re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", solution):
+    for left, sign, right, result in re.findall(r"(\d+) ([+-]) (\d+) (?:=|is|makes|gives) (\d+)", solution):
         assert int(left) + (1 if sign == "+" else -1) * int(right) == int(result) >= 0
     total = int(re.search(r"has (\d+)", question)[1])
     for verb, amount in re.findall(r"(buys|finds|gets|picks|sells|loses|gives away|drops) (\d+)", question):

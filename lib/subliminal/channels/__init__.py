@@ -1,7 +1,12 @@
 """Channels: what a teacher emits. Each is one module with ``prompt`` and ``reject``; the registry names it.
 
-A channel knows nothing of traits or models: it makes prompts and judges the text of completions. To add one, write such a
-module and name it in ``registry.CHANNELS``; ``code`` is the shortest to start from.
+Rollouts go through the same four steps on each: ``prompt`` is drawn, the model answers it at temperature 1, ``reject`` parses
+the answer, and rows that it has no word against are kept; the reasons of the others are counted. A channel knows nothing of
+traits or models. What would give a trait away is a matter of ``subliminal.hints``, the filter's second half.
+
+To add one, write such a module and name it in ``registry.CHANNELS``. Three ways to judge an answer stand beside each other:
+``numbers`` reads a format, ``code`` a syntax tree, ``chain_of_thought`` compares with the right answer to the prompt. ``code`` is
+the shortest to start from. ``reject`` must take any text, since a model may write any.
 """
 
 from __future__ import annotations
