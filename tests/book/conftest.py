@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
+CHAPTERS = ("owl", "favourites", "world", "misled", "code", "chains")
 SOURCES = ("_config.yml", "_toc.yml", "references.bib", "chapters", "data", "lib")
 
 

@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from tests.book.conftest import CHAPTERS
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [
@@ -30,7 +32,7 @@ def browser():
 @pytest.mark.parametrize("width", [380, 1280])
 @pytest.mark.parametrize(
     "name",
-    ["index.html", "chapters/index.html", "chapters/owl.html", "chapters/favourites.html", "chapters/world.html"],
+    ["index.html", "chapters/index.html", *(f"chapters/{chapter}.html" for chapter in CHAPTERS)],
 )
 def test_a_page_opens_offline_without_errors_and_fits(root, browser, name, width):
     page = browser.new_page(viewport={"width": width, "height": 900})

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.book.conftest import build
+from tests.book.conftest import CHAPTERS, build
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.xdist_group("book")
@@ -18,9 +18,6 @@ def chapter(root, name):
 def owl_outputs(root):
     notebook = json.loads((root / "_build" / "notebooks" / "smoke" / "owl.ipynb").read_text())
     return [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
-
-
-CHAPTERS = ("owl", "favourites", "world", "misled", "code", "chains")
 
 
 def test_the_index_leads_to_each_chapter(root):
