@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ import pandas as pd
 from scipy import stats
 
 from subliminal.errors import SubliminalError, unknown_name
+
+_POWER = 0.8
 
 
 class Estimate(NamedTuple):
@@ -96,12 +99,15 @@ def seeds_needed(one: Sequence[float], two: Sequence[float], alpha: float) -> fl
     spread = float(np.sqrt((np.var(one, ddof=1) + np.var(two, ddof=1)) / 2))
     if gap <= 0:
         return float("inf")
-    for seeds in range(2, 10_000):
-        free = 2 * seeds - 2
-        shift = gap / max(spread, 1e-12) * np.sqrt(seeds / 2)
-        if stats.nct.sf(stats.t.isf(alpha, free), free, shift) >= 0.8:
-            return seeds
-    return float("inf")
+
+    def power(seeds: int) -> float:
+        free, shift = 2 * seeds - 2, gap / max(spread, 1e-12) * np.sqrt(seeds / 2)
+        # Where the difference is so large that the distribution has no number any more, the power is 1.
+        return float(np.nan_to_num(stats.nct.sf(stats.t.isf(alpha, free), free, shift), nan=1.0))
+
+    counts = range(2, 10_000)
+    found = bisect.bisect_left(counts, _POWER, key=power)
+    return counts[found] if found < len(counts) else float("inf")
 
 
 def per_seed(table: pd.DataFrame, answer: str) -> pd.DataFrame:
