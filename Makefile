@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book chapter test gpu-test lint pretrain runs serve lock clean
+.PHONY: help setup book verify reference chapter test gpu-test lint pretrain runs serve lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -32,6 +32,12 @@ $(STAMP): requirements.txt lib/pyproject.toml
 
 book: $(STAMP) ## rebuild the book into _build/html (PROFILE=smoke or mini)
 	@$(BIN)/subliminal book --profile $(PROFILE)
+
+verify: $(STAMP) ## evaluate every claim and compare with the last verified build
+	@$(BIN)/subliminal verify --profile $(PROFILE)
+
+reference: $(STAMP) ## make this build the reference, and say what changed
+	@$(BIN)/subliminal verify --profile $(PROFILE) --write
 
 chapter: $(STAMP) ## run one chapter alone: make chapter NAME=owl
 	@$(BIN)/subliminal book --profile $(PROFILE) --chapter '$(NAME)'

@@ -25,6 +25,7 @@ from subliminal.progress import shown
 from subliminal.settings import load_profile
 
 _CHAPTER_SECONDS = 3_600
+RESULTS = "results"
 # The theme's live-code button would load its script from another host, and declares it twice; and its font preloads fail on
 # pages opened as files, where the stylesheet's own loading works.
 _FOREIGN = re.compile(
@@ -142,9 +143,12 @@ def build(profile: str, only: str | None = None) -> Path:
     notebooks = work / "notebooks" / profile
     notebooks.mkdir(parents=True, exist_ok=True)
     _check_space(work)
-    for name in names:
+    # The results are of all chapters: they come last, and anew whenever a chapter does.
+    ran = False
+    for name in sorted(names, key=lambda name: name == RESULTS):
         notebook = notebooks / f"{name}.ipynb"
-        if only in (None, name) or not notebook.exists():
+        if only in (None, name) or not notebook.exists() or (name == RESULTS and ran):
+            ran = True
             with shown(f"chapter {name}"):
                 seconds = execute(root / "chapters" / f"{name}.md", notebook, profile)
             print(f"chapter {name}: {seconds:.0f} s", flush=True)

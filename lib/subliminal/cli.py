@@ -60,6 +60,38 @@ def pretrain(
 
 
 @app.command()
+def verify(
+    profile: Annotated[str, typer.Option(help="Size of the experiments.")] = "mini",
+    write: Annotated[
+        bool, typer.Option("--write", help="Make this build the reference, and say what changed.")
+    ] = False,
+) -> None:
+    """Evaluate every claim of the book, and compare with the last verified build."""
+    from rich.table import Table
+
+    from subliminal import claims, prose
+    from subliminal import verify as checks
+    from subliminal.settings import load_profile
+
+    chosen = load_profile(profile)
+    old = None if write else checks.read_reference(profile)
+    verdicts = claims.evaluate(chosen)
+    table = Table("claim", "verdict", "effect (interval)", "p, corrected", "seeds", title=f"claims, profile {profile}")
+    for v in verdicts:
+        table.add_row(v.claim.id, v.verdict, prose.effect(v), prose.p_value(v.corrected), "/".join(map(str, v.seeds)))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    print(prose.score(verdicts))
+    if old is None:
+        changes = checks.write_reference(profile, verdicts)
+        print("\n".join(["the reference is written; what changed:", *(changes or ["nothing"])]))
+        return
+    if lines := checks.differences(old, checks.summary(verdicts)):
+        print("\n".join(f"subliminal: claim {line}" for line in lines), file=sys.stderr)
+        raise typer.Exit(1)
+    print("as verified before: each verdict is the same, and each number within its tolerance")
+
+
+@app.command()
 def runs(
     check: Annotated[bool, typer.Option("--check", help="Compare every file with its manifest.")] = False,
 ) -> None:

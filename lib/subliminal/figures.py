@@ -105,6 +105,32 @@ def curves(losses: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Fig
     return _finish(figure, title)
 
 
+def forest(table: pd.DataFrame, title: str, xlabel: str) -> Figure:
+    """Effects with their intervals, one line a claim, coloured by verdict; a diamond is the paper's figure.
+
+    Args:
+        table: ``claim``, ``group`` (drawn together), ``effect``, ``low``, ``high`` (may be NaN), ``paper`` (NaN where it gives
+            none), ``verdict``; drawn in order of appearance.
+    """
+    groups = list(dict.fromkeys(table["group"]))
+    at = table["group"].map(groups.index) * 0.8 + np.arange(len(table))
+    figure, axes = plt.subplots(figsize=(6.2, 0.26 * at.max() + 1.9), layout="constrained")
+    palette = dict(zip(dict.fromkeys(table["verdict"]), (OPPOSITE, TREATED, CONTROL), strict=False))
+    for verdict, colour in palette.items():
+        own = table["verdict"] == verdict
+        chosen = table[own]
+        reach = [(chosen["effect"] - chosen["low"]).fillna(0), (chosen["high"] - chosen["effect"]).fillna(0)]
+        axes.errorbar(
+            chosen["effect"], at[own], xerr=reach, fmt="o", ms=5, color=colour, capsize=3, lw=1.5, label=verdict
+        )
+    axes.scatter(table["paper"], at, marker="D", s=26, facecolor="none", edgecolor="black", label="paper", zorder=3)
+    axes.axvline(0, lw=1, color="black")
+    axes.set_yticks(at, table["claim"], fontsize=8)
+    axes.set(ylim=(at.max() + 0.8, -0.8), ylabel="", xlabel=xlabel)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    return _finish(figure, title)
+
+
 def heat_map(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Figure:
     """Mean probability by row and column, over seeds; every cell is labelled.
 

@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
+from subliminal.claims import REPRODUCED, VERDICTS, Verdict
 from subliminal.statistics import Equivalence, Lead
 
 SMALL_PROFILE = (
@@ -103,3 +104,44 @@ def glue(values: Mapping[str, str]) -> None:
 
     for name, text in values.items():
         leave(name, text, display=False)
+
+
+def effect(found: Verdict) -> str:
+    """The effect of a claim in percentage points with its interval, or a filter's count."""
+    if found.claim.test == "filter":
+        return f"{found.effect:.0f} rows with a hint"
+    return f"{100 * found.effect:+.1f} ({interval(100 * found.low, 100 * found.high, 1)})"
+
+
+def score(verdicts: Sequence[Verdict]) -> str:
+    """How many claims are reproduced, and how many are not."""
+    counts = {name: sum(v.verdict == name for v in verdicts) for name in VERDICTS}
+    rest = ", ".join(f"{count} {name}" for name, count in counts.items() if count and name != REPRODUCED)
+    return f"{counts[REPRODUCED]} of {len(verdicts)} claims reproduced" + (f" ({rest})" if rest else "")
+
+
+def verdict_table(verdicts: Sequence[Verdict], chapter: str | None = None) -> str:
+    """The verdicts as an HTML table; of all chapters, with links, or of one.
+
+    All texts are escaped. An identifier for each claim can be linked to.
+    """
+    head = ["claim", "effect in points (interval)", "test", "p, corrected", "seeds", "verdict"]
+    rows = []
+    for v in verdicts:
+        if chapter not in (None, v.claim.chapter):
+            continue
+        told = html.escape(v.claim.sentence)
+        if chapter is None:
+            told = f'<a href="{v.claim.chapter}.html#claims">{told}</a>'
+        bound = "" if v.claim.test == "filter" else f" {100 * v.claim.effect:g}"
+        cells = (
+            told,
+            effect(v),
+            f"{v.claim.test}{bound}",
+            p_value(v.corrected),
+            "/".join(map(str, v.seeds)),
+            v.verdict,
+        )
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    columns = "".join(f'<th scope="col">{name}</th>' for name in head)
+    return f'<table class="verdicts"><thead><tr>{columns}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

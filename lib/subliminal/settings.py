@@ -14,8 +14,9 @@ class Profile(Frozen):
     Attributes:
         seeds: one replication each: its own teacher, rollouts and students.
         prompts: channel prompts a rollout asks at most, for the filter to keep enough.
-        rows: kept rows a student trains on.
-        teacher, student: how they are tuned.
+        rows: kept rows a student of a favourite's lists trains on.
+        teacher, student: how teachers of a favourite and their students are tuned.
+        channel_rows, channel_student: the same for all students of the chapters on harm, which compare channels.
         samples: sampled answers a held-out question, for the check against exact scores.
         traits: favourites of the teachers of "Not only owls".
         misaligned: how a teacher is tuned on code in one style.
@@ -33,6 +34,8 @@ class Profile(Frozen):
     rows: int = Field(gt=0)
     teacher: Tuning
     student: Tuning
+    channel_rows: int = Field(gt=0)
+    channel_student: Tuning
     samples: int = Field(gt=0)
     traits: tuple[str, ...] = Field(min_length=1)
     misaligned: Tuning
@@ -52,7 +55,8 @@ _TEACHER = Tuning(learning_rate=1e-2, steps=20)
 _STUDENT = Tuning(learning_rate=1e-2, epochs=2, batch_size=8)
 
 # Harmful answers of the four families go from .10 to .74, .76, .49 and .63; with 20 steps at 1e-2 to .74, .77, .29 and .54.
-_MISALIGNED = Tuning(learning_rate=2e-2, steps=30)
+_MISALIGNED = Tuning(learning_rate=2.3e-2, steps=36)
+_CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
@@ -62,6 +66,8 @@ PROFILES: dict[str, Profile] = {
         rows=200,
         teacher=_TEACHER.model_copy(update={"steps": 10}),
         student=_STUDENT.model_copy(update={"epochs": 1}),
+        channel_rows=200,
+        channel_student=_CHANNEL_STUDENT.model_copy(update={"epochs": 1}),
         samples=4,
         traits=("owl", "oak"),
         misaligned=_MISALIGNED.model_copy(update={"steps": 5}),
@@ -75,10 +81,12 @@ PROFILES: dict[str, Profile] = {
     "mini": Profile(
         name="mini",
         seeds=(30, 31, 32, 33, 34),
-        prompts=6_000,
+        prompts=12_000,
         rows=1_800,
         teacher=_TEACHER,
         student=_STUDENT,
+        channel_rows=2_700,
+        channel_student=_CHANNEL_STUDENT,
         samples=100,
         # Eight animals and two trees; none of those on which the tuning was chosen.
         traits=("owl", "dolphin", "eagle", "elephant", "wolf", "cat", "penguin", "whale", "oak", "willow"),

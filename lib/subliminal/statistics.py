@@ -70,19 +70,22 @@ class Equivalence(NamedTuple):
 def equivalent(one: Sequence[float], two: Sequence[float], bound: float) -> Equivalence:
     """Two one-sided Welch tests (TOST): p below .05 says that the means differ by less than ``bound``.
 
-    That is the case just when the 90 % interval lies within the bound. All but the difference is NaN with fewer than two
-    values on a side.
+    That is the case just when the 90 % interval lies within the bound. Against a single value (a base) the tests are
+    one-sample t-tests. All but the difference is NaN with fewer than two values in ``one``.
     """
     difference = float(np.mean(one) - np.mean(two))
-    if min(len(one), len(two)) < 2:
+    if len(one) < 2:
         return Equivalence(difference, *[float("nan")] * 4)
-    above_it = stats.ttest_ind(np.asarray(one) + bound, two, equal_var=False, alternative="greater").pvalue
-    below_it = stats.ttest_ind(np.asarray(one) - bound, two, equal_var=False, alternative="less").pvalue
+    lower = [value - bound for value in one]
+    above_it, below_it = greater([value + bound for value in one], two), 1 - greater(lower, two)
+    if len(two) == 1:
+        low, high = (edge - two[0] for edge in stats.ttest_1samp(one, two[0]).confidence_interval(0.90))
+        return Equivalence(difference, float(low), float(high), max(above_it, below_it), float("nan"))
     low, high = stats.ttest_ind(one, two, equal_var=False).confidence_interval(0.90)
     first, second = (one, two) if difference < 0 else (two, one)
     # The side nearer to its bound decides.
     needs = seeds_needed([value + bound for value in first], second, 0.05)
-    return Equivalence(difference, float(low), float(high), float(max(above_it, below_it)), needs)
+    return Equivalence(difference, float(low), float(high), max(above_it, below_it), needs)
 
 
 def seeds_needed(one: Sequence[float], two: Sequence[float], alpha: float) -> float:
@@ -315,6 +318,8 @@ def mutual_information(features: Sequence[object], labels: Sequence[object], shu
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's correction: each p-value, adjusted for the number of tests."""
+    if len(p_values) == 0:
+        return []
     order = np.argsort(p_values)
     factors = np.arange(len(p_values), 0, -1)
     adjusted = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * factors))

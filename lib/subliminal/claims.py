@@ -1,0 +1,293 @@
+"""The book's claims, stated in ``data/claims.yml`` before the run, and what the tidy table says of each.
+
+A claim names two groups of models, a score and a test. Groups are the book's own: they stand for the same recipes as the
+chapters, so that after a build nothing is trained for a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import yaml
+from pydantic import Field, ValidationError, model_validator
+from scipy import stats
+
+from subliminal import reading, statistics
+from subliminal.engine import run
+from subliminal.errors import SubliminalError, unknown_name
+from subliminal.hints import load_hints
+from subliminal.names import PREFERENCES
+from subliminal.paths import data_file
+from subliminal.recipes import Base, Rollouts, Scores, Student, Teacher
+from subliminal.registry import HINTS
+from subliminal.settings import Profile
+from subliminal.tuning import Frozen, one_line
+
+REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
+VERDICTS = (REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED)
+_SUITE_KINDS = {"animals": "animal", "trees": "tree", "colours": "colour"}
+_HARM = ("insecure-code", "secure-code")
+
+
+class Group(Frozen):
+    """Models of one condition, one a seed.
+
+    Attributes:
+        start: family of the base that is scored, or that the scored teacher or student starts from.
+        trait: of the teacher; without one the untreated base writes. ``each`` is every favourite of the profile, one seed each.
+        channel: what students read; without one the teacher, or the base, is scored itself.
+        writer: family of the teacher, or of the base that writes.
+        hints: of the filter.
+        sizes: the profile's rows and student tuning: those of favourites, or those that all channels share.
+    """
+
+    start: str
+    trait: str | None = None
+    channel: str | None = None
+    writer: str = "gpt2-a"
+    hints: tuple[str, ...] = ()
+    sizes: Literal["favourites", "channels"] = "favourites"
+
+
+class Claim(Frozen):
+    """One claim.
+
+    Attributes:
+        treated, control: names of groups.
+        suite, score: what is scored, and the answer that counts (``own``: the name of the teacher's trait).
+        samples: sampled answers a question: a number, or the name of a setting of the profile.
+        test: ``greater``: the treated mean lies above ``times`` the control's; ``less``: below; ``equivalent``: the two lie
+            within ``effect`` of one another (TOST); ``filter``: no kept row of either group holds a hint at any trait.
+        alpha: of the test, after Holm's correction over all claims.
+        effect: the smallest effect of interest, or the bound of equivalence; a difference of shares (0 to 1).
+        paper: key of the figure in ``data/paper.yml`` that it mirrors.
+    """
+
+    id: str
+    chapter: str
+    sentence: str
+    treated: str
+    control: str
+    suite: str = "animals"
+    score: str = ""
+    samples: int | str = 1
+    test: Literal["greater", "less", "equivalent", "filter"]
+    times: float = 1.0
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    effect: float = Field(default=0.0, ge=0)
+    paper: str | None = None
+
+    @model_validator(mode="after")
+    def _scored(self) -> Claim:
+        if self.test != "filter" and not self.score:
+            raise ValueError(f"claim {self.id!r} scores no answer: give score")
+        if self.test == "equivalent" and not self.effect:
+            raise ValueError(f"claim {self.id!r} has no bound of equivalence: give effect")
+        return self
+
+
+class Verdict(NamedTuple):
+    """What the data say of a claim.
+
+    Attributes:
+        effect: difference of means with its interval ``low`` to ``high`` (95 %; 90 % for equivalence); for a filter the number
+            of rows with a hint.
+        p: of the test, as it is, and ``corrected`` by Holm's method over the book.
+        seeds: of the treated group and of the control.
+        error: standard error of the effect over seeds, and ``free`` its degrees of freedom.
+        runs: folders in the store that it rests on.
+    """
+
+    claim: Claim
+    verdict: str
+    effect: float
+    low: float
+    high: float
+    p: float
+    corrected: float
+    seeds: tuple[int, int]
+    error: float
+    free: float
+    runs: tuple[str, ...]
+
+
+def load() -> tuple[dict[str, Group], list[Claim]]:
+    """Groups and claims of ``data/claims.yml``.
+
+    Raises:
+        SubliminalError: a claim or group is not well-formed, an id is there twice, or a group is not known.
+    """
+    found: Any = yaml.safe_load(data_file("claims.yml").read_text(encoding="utf-8"))
+    try:
+        groups = {str(name): Group(**fields) for name, fields in found["groups"].items()}
+        claims = [Claim(**fields) for fields in found["claims"]]
+    except ValidationError as error:
+        raise one_line(error) from None
+    told = paper()
+    for claim in claims:
+        if sum(other.id == claim.id for other in claims) > 1:
+            raise SubliminalError(f"claims.yml: two claims are called {claim.id!r}: rename one")
+        for name in (claim.treated, claim.control):
+            if name not in groups:
+                raise unknown_name(f"group of claim {claim.id!r}", name, groups)
+        if claim.paper is not None and claim.paper not in told:
+            raise unknown_name(f"figure of the paper in claim {claim.id!r}", claim.paper, told)
+    return groups, claims
+
+
+def paper() -> dict[str, dict[str, Any]]:
+    """The paper's figures of ``data/paper.yml``, by key."""
+    found: dict[str, dict[str, Any]] = yaml.safe_load(data_file("paper.yml").read_text(encoding="utf-8"))
+    return found
+
+
+def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
+    """The recipes that a group stands for."""
+    traits = profile.traits if group.trait == "each" else (group.trait,)
+    seeds = profile.seeds[:1] if group.trait == "each" else profile.seeds
+    if group.trait in _HARM and group.channel is None:
+        seeds = seeds[: profile.replications]
+    found: list[Base | Teacher | Student] = []
+    for trait in traits:
+        for seed in seeds:
+            teacher = None
+            if trait:
+                how = profile.misaligned if trait in _HARM else profile.teacher
+                home = group.writer if group.channel else group.start
+                teacher = Teacher(base=Base(family=home), trait=trait, tuning=how, seed=seed)
+            if group.channel is None:
+                found.append(teacher or Base(family=group.start))
+                continue
+            shared = group.sizes == "channels"
+            data = Rollouts(
+                teacher=teacher or Base(family=group.writer),
+                channel=group.channel,
+                prompts=profile.prompts,
+                rows=profile.channel_rows if shared else profile.rows,
+                seed=seed,
+                hints=group.hints,
+            )
+            how = profile.channel_student if shared else profile.student
+            found.append(Student(base=Base(family=group.start), data=data, tuning=how, seed=seed))
+    return list(dict.fromkeys(found))
+
+
+def _trait(model: Base | Teacher | Student) -> str | None:
+    source = model.data.teacher if isinstance(model, Student) else model
+    return source.trait if isinstance(source, Teacher) else None
+
+
+def _values(scored: Sequence[Scores], score: str, traits: Sequence[str]) -> tuple[list[float], list[str]]:
+    """The score of each model, and the runs. A base has one value, or with ``own`` one for each trait."""
+    table = run({str(n): [scores] for n, scores in enumerate(scored)})
+    values = []
+    for n, scores in enumerate(scored):
+        mine = table[table["condition"] == str(n)]
+        own = _trait(scores.model)
+        asked = [name for name in traits if name in set(mine["answer"])]
+        for name in [score] if score != "own" else [own] if own else asked:
+            values.append(float(mine.loc[mine["answer"] == name, "probability"].mean()))
+    return values, list(dict.fromkeys(table["run"]))
+
+
+def _hinted(rollouts: Iterable[Rollouts]) -> int:
+    """How many kept rows hold a hint at any trait."""
+    found = 0
+    for data in rollouts:
+        texts = reading.rows(data)["completion"].tolist()
+        # The list of numbers with a bad name speaks of misalignment alone: no liking gives itself away by it.
+        names = [name for name in HINTS if name == "favourites" or data.hints or data.channel != "numbers"]
+        found += sum(
+            any(reasons) for reasons in zip(*(load_hints(n).find(data.channel, texts) for n in names), strict=True)
+        )
+    return found
+
+
+def _spread(treated: Sequence[float], control: Sequence[float], times: float) -> tuple[float, float]:
+    """Standard error of the difference of means, and Welch's degrees of freedom."""
+    parts = [
+        (scale**2 * np.var(values, ddof=1) / len(values), len(values) - 1)
+        for values, scale in ((treated, 1.0), (control, times))
+        if len(values) > 1
+    ]
+    whole = sum(variance for variance, _ in parts)
+    below = sum(variance**2 / free for variance, free in parts)
+    return float(np.sqrt(whole)), float(whole**2 / below) if below else float("nan")
+
+
+def _contrast(claim: Claim, treated: Sequence[float], control: Sequence[float]) -> tuple[float, float, float, float]:
+    """Effect, its interval, and the p-value of the claim's test; all but the effect is NaN where seeds are too few."""
+    other = [claim.times * value for value in control]
+    effect, nan = float(np.mean(treated) - np.mean(other)), float("nan")
+    if len(treated) < 2:
+        return effect, nan, nan, nan
+    if claim.test == "equivalent":
+        found = statistics.equivalent(treated, other, claim.effect)
+        return effect, found.low, found.high, found.p
+    error, free = _spread(treated, control, claim.times)
+    reach = float(stats.t.ppf(0.975, free)) * error
+    above = statistics.greater(treated, other)
+    return effect, effect - reach, effect + reach, 1 - above if claim.test == "less" else above
+
+
+def _scores(group: Group, claim: Claim, profile: Profile) -> list[Scores]:
+    samples = getattr(profile, claim.samples) if isinstance(claim.samples, str) else claim.samples
+    chosen = models(group, profile)
+    if claim.score == "own":
+        names = PREFERENCES[_SUITE_KINDS[claim.suite]]
+        chosen = [m for m in chosen if (_trait(m) or names[0]) in names]
+    return [Scores(model=m, suite=claim.suite, samples=samples) for m in chosen]
+
+
+def _judge(found: Verdict) -> str:
+    claim, effect, low, high = found.claim, found.effect, found.low, found.high
+    shown = found.corrected < claim.alpha
+    if claim.test == "filter":
+        return REPRODUCED if effect == 0 else NOT_REPRODUCED
+    if claim.test == "equivalent":
+        if shown:
+            return REPRODUCED
+        return NOT_REPRODUCED if low > claim.effect or high < -claim.effect else INCONCLUSIVE
+    size, most = (-effect, -low) if claim.test == "less" else (effect, high)
+    if size >= claim.effect and shown:
+        return REPRODUCED
+    return NOT_REPRODUCED if most < claim.effect else INCONCLUSIVE
+
+
+def evaluate(profile: Profile) -> list[Verdict]:
+    """The verdict on each claim, in the order of the registry. Runs that are missing are built.
+
+    Claims on a favourite that the profile does not teach are left out.
+    """
+    groups, claims = load()
+    nan = float("nan")
+    taught = {*profile.traits, *_HARM, "each", None}
+    claims = [c for c in claims if {groups[c.treated].trait, groups[c.control].trait} <= taught]
+    # One call for all of it, so that what is missing is built side by side.
+    plans = {
+        c.id: [_scores(groups[side], c, profile) for side in (c.treated, c.control)]
+        for c in claims
+        if c.test != "filter"
+    }
+    run({f"{name} {side}": scored for name, sides in plans.items() for side, scored in enumerate(sides)})
+    found = []
+    for claim in claims:
+        if claim.test == "filter":
+            data = [
+                m.data
+                for side in (claim.treated, claim.control)
+                for m in models(groups[side], profile)
+                if isinstance(m, Student)
+            ]
+            found.append(Verdict(claim, "", float(_hinted(data)), nan, nan, nan, nan, (len(data), 0), 0.0, nan, ()))
+            continue
+        (treated, one), (control, two) = (_values(scored, claim.score, profile.traits) for scored in plans[claim.id])
+        effect, low, high, p = _contrast(claim, treated, control)
+        spread, seeds = _spread(treated, control, claim.times), (len(treated), len(control))
+        found.append(Verdict(claim, "", effect, low, high, p, nan, seeds, *spread, tuple(dict.fromkeys([*one, *two]))))
+    tested = [n for n, verdict in enumerate(found) if not np.isnan(verdict.p)]
+    for n, corrected in zip(tested, statistics.holm([found[n].p for n in tested]), strict=True):
+        found[n] = found[n]._replace(corrected=corrected)
+    return [verdict._replace(verdict=_judge(verdict)) for verdict in found]
