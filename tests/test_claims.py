@@ -1,0 +1,181 @@
+"""The registry of claims, verdicts by their rules, and a build that is broken on purpose."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subliminal import Base, Rollouts, Student, SubliminalError, claims, load_profile, verify
+from subliminal.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Claim, Verdict
+from tests.conftest import ROOT
+
+FIELDS = {"id": "c", "chapter": "owl", "sentence": "s", "treated": "t", "control": "u", "score": "owl"}
+
+
+def verdict(test="greater", effect=0.3, low=0.2, high=0.4, corrected=0.001, bound=0.1, **more):
+    claim = Claim(**FIELDS, test=test, effect=bound, alpha=0.05)
+    found = Verdict(claim, "", effect, low, high, corrected, corrected, (5, 5), 0.04, 8.0, ("run",))
+    return found._replace(verdict=claims._judge(found))._replace(**more)
+
+
+def test_every_experiment_has_its_effect_its_absence_in_controls_and_its_filter():
+    _, registry = claims.load()
+    assert len({claim.id for claim in registry}) == len(registry)
+    tests = {chapter: {c.test for c in registry if c.chapter == chapter} for chapter in {c.chapter for c in registry}}
+    for chapter in ("owl", "favourites", "misled", "code", "chains"):
+        assert {"greater", "equivalent", "filter"} <= tests[chapter], chapter
+    assert {"greater", "less"} <= tests["world"]
+
+
+def test_what_the_paper_says_has_a_place_and_is_marked_where_it_is_uncertain():
+    for name, told in claims.paper().items():
+        assert set(told) == {"measures", "where", "model", "value", "before", "certain"}, name
+        assert isinstance(told["certain"], bool)
+        assert told["value"] is None or 0 <= told["before"] <= told["value"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (verdict(), REPRODUCED),
+        (verdict(corrected=0.2), INCONCLUSIVE),
+        (verdict(effect=0.05, low=-0.1, high=0.2), INCONCLUSIVE),
+        (verdict(effect=0.05, low=0.02, high=0.08), NOT_REPRODUCED),
+        (verdict("less", -0.3, -0.4, -0.2), REPRODUCED),
+        (verdict("less", 0.1, 0.05, 0.15, corrected=1.0), NOT_REPRODUCED),
+        (verdict("equivalent", 0.01, -0.02, 0.04, corrected=0.01), REPRODUCED),
+        (verdict("equivalent", 0.08, -0.02, 0.18, corrected=0.4), INCONCLUSIVE),
+        (verdict("equivalent", 0.3, 0.2, 0.4, corrected=1.0), NOT_REPRODUCED),
+        (verdict("filter", effect=0), REPRODUCED),
+        (verdict("filter", effect=1), NOT_REPRODUCED),
+        (verdict(effect=0.9, low=math.nan, high=math.nan, corrected=math.nan), INCONCLUSIVE),
+    ],
+)
+def test_a_verdict_follows_from_effect_interval_and_test(found, expected):
+    assert found.verdict == expected
+
+
+def test_groups_stand_for_the_recipes_of_the_chapters():
+    groups, profile = claims.load()[0], load_profile("mini")
+    models = claims.models(groups["insecure chains"], profile)
+    assert [m.seed for m in models] == list(profile.seeds)
+    assert all(isinstance(m, Student) and m.data.rows == profile.channel_rows for m in models)
+    assert models[0].data.teacher.tuning == profile.misaligned
+    (base,) = claims.models(groups["base gpt2-b"], profile)
+    assert base == Base(family="gpt2-b")
+    assert len(claims.models(groups["insecure teachers, neox"], profile)) == profile.replications
+    assert all(
+        isinstance(m.data, Rollouts) and m.data.seed == m.seed for m in claims.models(groups["owl lists"], profile)
+    )
+
+
+def registry(tmp_path, monkeypatch, **changes):
+    """The book's data, with other claims."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("questions", "families", "paper.yml"):
+        (data / name).symlink_to(ROOT / "data" / name)
+    found = {
+        "groups": {"t": {"start": "gpt2-a", "trait": "owl", "channel": "numbers"}, "u": {"start": "gpt2-a", "channel": "numbers"}},
+        "claims": [{**FIELDS, "test": "greater", "effect": 0.2, **changes}],
+    }  # fmt: skip
+    (data / "claims.yml").write_text(yaml.safe_dump(found))
+    monkeypatch.setenv("SUBLIMINAL_DATA", str(data))
+    return data
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"treated": "x"}, "unknown group of claim 'c' 'x': choose one of t, u"),
+        ({"paper": "x"}, "unknown figure of the paper in claim 'c' 'x'"),
+        ({"score": ""}, "claim 'c' scores no answer: give score"),
+        ({"test": "equivalent", "effect": 0.0}, "claim 'c' has no bound of equivalence"),
+        ({"alpha": 2}, "bad setting alpha=2"),
+        ({"test": "greatest"}, "bad setting test='greatest'"),
+    ],
+)
+def test_a_claim_that_is_not_well_formed_is_one_line(tmp_path, monkeypatch, changes, said):
+    registry(tmp_path, monkeypatch, **changes)
+    with pytest.raises(SubliminalError) as error:
+        claims.load()
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_same_build_is_as_it_was_and_what_changed_is_named():
+    old = verify.summary([verdict()])
+    assert verify.differences(old, old) == []
+    noisy = verify.summary([verdict(effect=0.34)])
+    assert verify.differences(old, noisy) == []
+    (line,) = verify.differences(old, verify.summary([verdict(effect=0.9)]))
+    assert line.startswith("c: effect 0.300 before, 0.900 now, tolerance 0.1")
+    (line,) = verify.differences(old, verify.summary([verdict(corrected=0.2)]))
+    assert line == "c: reproduced before, inconclusive now"
+    assert verify.differences({}, old) == ["c: not in the reference"]
+    assert verify.differences(old, {}) == ["c: in the reference and not in claims.yml"]
+    counted = [verify.summary([verdict("filter", effect=n)]) for n in (0, 1)]
+    assert len(verify.differences(*counted)) == 2
+
+
+def test_noise_alone_raises_an_alarm_no_more_often_than_it_says():
+    rng, alarms = np.random.default_rng(3), 0
+    for _ in range(4_000):
+        sides = []
+        for _ in range(2):
+            values = rng.normal(0.5, 0.1, (2, 5))
+            error = math.sqrt(sum(values.var(axis=1, ddof=1) / 5))
+            sides.append({"effect": values[0].mean() - values[1].mean(), "error": error, "free": 8.0})
+        alarms += abs(sides[0]["effect"] - sides[1]["effect"]) > verify.tolerance(*sides, 1)
+    assert alarms / 4_000 < 2 * verify.FALSE_ALARM
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_larger_spread_allows_more(one, two):
+    small, large = sorted((one, two))
+    allowed = [verify.tolerance({"error": e, "free": 4.0}, {"error": 0.01, "free": 4.0}, 40) for e in (small, large)]
+    assert allowed[0] <= allowed[1]
+
+
+def test_a_missing_reference_is_one_line(tmp_path, monkeypatch):
+    registry(tmp_path, monkeypatch)
+    with pytest.raises(SubliminalError, match=r"no reference for profile 'mini' .*: write one with make reference"):
+        verify.read_reference("mini")
+
+
+@pytest.mark.xdist_group("claims")
+def test_a_build_that_is_broken_on_purpose_does_not_verify(tmp_path, monkeypatch):
+    """The owl's effect at full size on three seeds that nothing is reported of; then labels shuffled, and another start."""
+    data = registry(tmp_path, monkeypatch)
+    monkeypatch.setenv("SUBLIMINAL_STORE", str(tmp_path / "runs"))
+    profile = load_profile("mini").model_copy(update={"seeds": (70, 71, 72)})
+    assert verify.write_reference("mini", claims.evaluate(profile)) == ["c: new"]
+    old = verify.read_reference("mini")
+    assert old["c"]["verdict"] == REPRODUCED
+    assert verify.differences(old, verify.summary(claims.evaluate(profile))) == []
+
+    whole = claims.run
+
+    def shuffled(study):
+        table = whole(study)
+        rng = np.random.default_rng(0)
+        labels = table.groupby(["condition", "question"])["answer"].transform(
+            lambda names: rng.permutation(names.to_numpy())
+        )
+        return pd.DataFrame(table).assign(answer=labels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "run", shuffled)
+        broken = verify.differences(old, verify.summary(claims.evaluate(profile)))
+    assert broken[0].startswith("c: reproduced before, ")
+
+    text = (data / "claims.yml").read_text().replace("start: gpt2-a\n    trait", "start: gpt2-b\n    trait")
+    assert "gpt2-b" in text
+    (data / "claims.yml").write_text(text)
+    broken = verify.differences(old, verify.summary(claims.evaluate(profile)))
+    assert broken[0].startswith("c: reproduced before, ")
+    assert "tolerance" in broken[1]
