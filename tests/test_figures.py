@@ -84,3 +84,19 @@ def test_a_heat_map_labels_each_mean_and_has_its_diagonal_on_the_diagonal():
     assert [text.get_text() for text in axes.texts] == [".60", ".10", ".05", ".90"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["owl", "cat"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["owl", "cat"]
+
+
+def test_a_forest_shows_each_effect_in_the_colour_of_its_verdict_and_the_papers_beside_it():
+    table = pd.DataFrame(
+        [("one", "a", 40, 30, 50, 48, "reproduced"), ("two", "b", 1, np.nan, np.nan, np.nan, "inconclusive")],
+        columns=["claim", "group", "effect", "low", "high", "paper", "verdict"],
+    )
+    figure = figures.forest(
+        table, "t", "points", {"reproduced": "green", "inconclusive": "grey", "not reproduced": "red"}
+    )
+    (axes,) = figure.axes
+    marks = {c.get_label(): c.lines[0].get_xdata().tolist() for c in axes.containers}
+    assert marks == {"reproduced": [40], "inconclusive": [1]}
+    (diamonds,) = [c for c in axes.collections if isinstance(c, PathCollection)]
+    assert diamonds.get_offsets()[0, 0] == 48
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]

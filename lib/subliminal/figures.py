@@ -105,19 +105,20 @@ def curves(losses: Mapping[str, Sequence[tuple[int, float]]], title: str) -> Fig
     return _finish(figure, title)
 
 
-def forest(table: pd.DataFrame, title: str, xlabel: str) -> Figure:
+def forest(table: pd.DataFrame, title: str, xlabel: str, colours: Mapping[str, str]) -> Figure:
     """Effects with their intervals, one line a claim, coloured by verdict; a diamond is the paper's figure.
 
     Args:
         table: ``claim``, ``group`` (drawn together), ``effect``, ``low``, ``high`` (may be NaN), ``paper`` (NaN where it gives
             none), ``verdict``; drawn in order of appearance.
+        colours: of each verdict.
     """
     groups = list(dict.fromkeys(table["group"]))
     at = table["group"].map(groups.index) * 0.8 + np.arange(len(table))
     figure, axes = plt.subplots(figsize=(6.2, 0.26 * at.max() + 1.9), layout="constrained")
-    palette = dict(zip(dict.fromkeys(table["verdict"]), (OPPOSITE, TREATED, CONTROL), strict=False))
-    for verdict, colour in palette.items():
-        own = table["verdict"] == verdict
+    for verdict, colour in colours.items():
+        if not (own := table["verdict"] == verdict).any():
+            continue
         chosen = table[own]
         reach = [(chosen["effect"] - chosen["low"]).fillna(0), (chosen["high"] - chosen["effect"]).fillna(0)]
         axes.errorbar(

@@ -123,7 +123,7 @@ def score(verdicts: Sequence[Verdict]) -> str:
 def verdict_table(verdicts: Sequence[Verdict], chapter: str | None = None) -> str:
     """The verdicts as an HTML table; of all chapters, with links, or of one.
 
-    All texts are escaped. An identifier for each claim can be linked to.
+    All texts are escaped.
     """
     head = ["claim", "effect in points (interval)", "test", "p, corrected", "seeds", "verdict"]
     rows = []
@@ -132,7 +132,7 @@ def verdict_table(verdicts: Sequence[Verdict], chapter: str | None = None) -> st
             continue
         told = html.escape(v.claim.sentence)
         if chapter is None:
-            told = f'<a href="{v.claim.chapter}.html#claims">{told}</a>'
+            told = f'<a href="{v.claim.chapter}.html#claims">{told}</a> <code>{html.escape(v.claim.id)}</code>'
         bound = "" if v.claim.test == "filter" else f" {100 * v.claim.effect:g}"
         cells = (
             told,
@@ -144,4 +144,5 @@ def verdict_table(verdicts: Sequence[Verdict], chapter: str | None = None) -> st
         )
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     columns = "".join(f'<th scope="col">{name}</th>' for name in head)
-    return f'<table class="verdicts"><thead><tr>{columns}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    body = f"<thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<div class="verdicts" tabindex="0"><table>{body}</table></div>'
