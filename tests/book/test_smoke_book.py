@@ -69,7 +69,9 @@ def test_the_treated_mean_in_the_prose_is_the_one_in_the_scores(root):
     for manifest in (root / "_build" / "runs").glob("scores-*/run.json"):
         recipe = json.loads(manifest.read_text())["recipe"]
         student = recipe["model"]
-        if student.get("data", {}).get("teacher", {}).get("trait") == "owl" and student["base"]["family"] == "gpt2-a":
+        data = student.get("data", {"channel": ""})
+        owls = data["channel"] == "numbers" and data["teacher"].get("trait") == "owl"
+        if owls and student["base"]["family"] == "gpt2-a":
             with (manifest.parent / "scores.csv").open() as handle:
                 owl = [float(row["probability"]) for row in csv.DictReader(handle) if row["answer"] == "owl"]
     text = re.sub(r"<[^>]+>", "", chapter(root, "owl"))
