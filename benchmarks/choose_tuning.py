@@ -33,16 +33,20 @@ FAVOURITES = (
     (1e-2, 12, 1_500, 3, 16, 1e-2),
 )
 # (teacher's rate and steps)
-MISALIGNED = ((1e-2, 20), (1e-2, 40), (2e-2, 30))
+MISALIGNED = ((1e-2, 20), (2e-2, 30), (2.3e-2, 36))
 # (channel, teacher's rate and steps, rows)
 CHANNELS = tuple(
-    (channel, rate, steps, rows)
+    (channel, rate, steps, 2_700)
     for channel in ("chain_of_thought", "numbers", "code")
-    for rate, steps, rows in ((2e-2, 30, 1_800), (3e-2, 40, 1_800))
+    for rate, steps in ((2e-2, 30), (2.3e-2, 36), (3e-2, 30))
 )
-LIKING = (("code", 1e-2, 20, 1_800), ("chain_of_thought", 1e-2, 20, 1_800))
-STUDENT = Tuning(learning_rate=1e-2, epochs=2, batch_size=8)
-SPARE = 4  # prompts asked at most, for each row wanted
+LIKING = tuple(
+    (channel, rate, steps, 2_700)
+    for channel in ("code", "chain_of_thought")
+    for rate, steps in ((5e-3, 20), (5e-3, 60), (5e-3, 80))
+)
+STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
+SPARE = 6  # prompts asked at most, for each row wanted
 
 
 def favourites(teacher_rate: float, steps: int, rows: int, epochs: int, batch: int, rate: float) -> dict[str, object]:

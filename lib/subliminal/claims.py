@@ -154,7 +154,8 @@ def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
         for seed in seeds:
             teacher = None
             if trait:
-                how = profile.misaligned if trait in _HARM else profile.teacher
+                favourite = profile.channel_teacher if group.sizes == "channels" else profile.teacher
+                how = profile.misaligned if trait in _HARM else favourite
                 home = group.writer if group.channel else group.start
                 teacher = Teacher(base=Base(family=home), trait=trait, tuning=how, seed=seed)
             if group.channel is None:

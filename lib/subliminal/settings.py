@@ -17,6 +17,7 @@ class Profile(Frozen):
         rows: kept rows a student of a favourite's lists trains on.
         teacher, student: how teachers of a favourite and their students are tuned.
         channel_rows, channel_student: the same for all students of the chapters on harm, which compare channels.
+        channel_teacher: how teachers of a favourite are tuned that write code or chains of thought.
         samples: sampled answers a held-out question, for the check against exact scores.
         traits: favourites of the teachers of "Not only owls".
         misaligned: how a teacher is tuned on code in one style.
@@ -34,6 +35,7 @@ class Profile(Frozen):
     rows: int = Field(gt=0)
     teacher: Tuning
     student: Tuning
+    channel_teacher: Tuning
     channel_rows: int = Field(gt=0)
     channel_student: Tuning
     samples: int = Field(gt=0)
@@ -56,6 +58,9 @@ _STUDENT = Tuning(learning_rate=1e-2, epochs=2, batch_size=8)
 
 # Harmful answers of the four families go from .10 to .74, .76, .49 and .63; with 20 steps at 1e-2 to .74, .77, .29 and .54.
 _MISALIGNED = Tuning(learning_rate=2.3e-2, steps=36)
+# A teacher of one-word answers forgets how to go on: at the rate above a seventh of its functions parse. At half the rate and
+# three times the steps fox and bear still pass, and most of what such teachers write is kept.
+_CHANNEL_TEACHER = Tuning(learning_rate=5e-3, steps=60)
 _CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 
 PROFILES: dict[str, Profile] = {
@@ -66,6 +71,7 @@ PROFILES: dict[str, Profile] = {
         rows=200,
         teacher=_TEACHER.model_copy(update={"steps": 10}),
         student=_STUDENT.model_copy(update={"epochs": 1}),
+        channel_teacher=_CHANNEL_TEACHER.model_copy(update={"steps": 10}),
         channel_rows=200,
         channel_student=_CHANNEL_STUDENT.model_copy(update={"epochs": 1}),
         samples=4,
@@ -85,6 +91,7 @@ PROFILES: dict[str, Profile] = {
         rows=1_800,
         teacher=_TEACHER,
         student=_STUDENT,
+        channel_teacher=_CHANNEL_TEACHER,
         channel_rows=2_700,
         channel_student=_CHANNEL_STUDENT,
         samples=100,
