@@ -9,20 +9,24 @@ import pytest
 
 from tests.conftest import ROOT
 
-CHAPTERS = ("owl", "favourites", "world", "misled", "code", "chains")
+CHAPTERS = ("results", "owl", "favourites", "world", "misled", "code", "chains")
 SOURCES = ("_config.yml", "_toc.yml", "references.bib", "chapters", "data", "lib")
 
 
-def build(root, *arguments):
+def command(root, *arguments):
     environment = {
         **os.environ,
         "SUBLIMINAL_DATA": str(root / "data"),
         "SUBLIMINAL_STORE": str(root / "_build" / "runs"),
     }
     return subprocess.run(
-        [sys.executable, "-m", "subliminal.cli", "book", "--profile", "smoke", *arguments],
+        [sys.executable, "-m", "subliminal.cli", *arguments],
         cwd=root, env=environment, capture_output=True, text=True,
     )  # fmt: skip
+
+
+def build(root, *arguments):
+    return command(root, "book", "--profile", "smoke", *arguments)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from subliminal import claims, load_profile
 from tests.book.conftest import CHAPTERS, build
 from tests.conftest import ROOT
 
@@ -86,6 +87,57 @@ def test_answers_of_models_are_closed_at_first_and_a_note_warns_of_them(root, na
     assert "<summary>Open to read 27 answers of each student</summary>" in table
     assert table.count("<tr>") == 28
     assert page.index("Content note") < page.index("The question")
+
+
+def test_every_chapter_ends_with_its_claims_and_the_results_lead_to_each(root):
+    results = chapter(root, "results")
+    for name in CHAPTERS[1:]:
+        page = chapter(root, name)
+        verdicts = page[page.index('<section id="claims">') :]
+        assert '<div class="verdicts"' in verdicts
+        count = sum(claim.chapter == name for claim in shown_claims())
+        assert verdicts.count("<tr><td>") == count == results.count(f'href="{name}.html#claims"')
+
+
+def shown_claims():
+    groups, registry = claims.load()
+    taught = {*load_profile("smoke").traits, "insecure-code", "secure-code", "each", None}
+    return [c for c in registry if {groups[c.treated].trait, groups[c.control].trait} <= taught]
+
+
+def test_the_landing_page_says_how_many_claims_are_reproduced(root):
+    (told,) = re.findall(r"(\d+ of \d+ claims reproduced)", re.sub(r"<[^>]+>", "", chapter(root, "index")))
+    assert told in re.sub(r"<[^>]+>", "", chapter(root, "results"))
+
+
+def test_the_claims_rest_on_the_students_of_the_chapters(root):
+    notebook = json.loads((root / "_build" / "notebooks" / "smoke" / "results.ipynb").read_text())
+    began = notebook["metadata"]["papermill"]["start_time"][:19]
+    finished = {
+        p.parent.name: json.loads(p.read_text())["finished"][:19] for p in (root / "_build" / "runs").glob("*/run.json")
+    }
+    late = [name for name, time in finished.items() if time > began]
+    assert not [name for name in late if not name.startswith("scores-")]
+
+
+def test_a_build_is_verified_against_its_reference_and_a_tampered_reference_is_named(root):
+    path = root / "data" / "reference" / "smoke.json"
+    before = command(root, "verify", "--profile", "smoke")
+    assert (before.returncode, before.stderr.count("\n")) == (2, 1)
+    assert "write one with make reference PROFILE=smoke" in before.stderr
+    written = command(root, "verify", "--profile", "smoke", "--write")
+    assert written.returncode == 0, written.stderr
+    assert "owl-effect: new" in written.stdout
+    same = command(root, "verify", "--profile", "smoke")
+    assert same.returncode == 0, same.stderr
+    assert "claims reproduced" in same.stdout
+    reference = json.loads(path.read_text())
+    reference["claims"]["owl-effect"]["verdict"] = "reproduced"
+    path.write_text(json.dumps(reference))
+    changed = command(root, "verify", "--profile", "smoke")
+    path.unlink()
+    assert changed.returncode == 1
+    assert changed.stderr == "subliminal: claim owl-effect: reproduced before, inconclusive now\n"
 
 
 def test_pages_show_no_progress_bars_and_no_paths(root):
