@@ -6,7 +6,7 @@ import re
 import pytest
 
 from subliminal import claims, load_profile
-from tests.book.conftest import CHAPTERS, build
+from tests.book.conftest import CHAPTERS, build, command
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.xdist_group("book")
