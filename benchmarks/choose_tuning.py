@@ -45,7 +45,7 @@ LIKING = tuple(
     for channel in ("code", "chain_of_thought")
     for rate, steps in ((5e-3, 20), (5e-3, 60), (5e-3, 80))
 )
-STUDENT = Tuning(learning_rate=7e-3, epochs=2, batch_size=16)
+STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 SPARE = 10  # prompts asked at most, for each row wanted
 
 

@@ -61,7 +61,7 @@ _MISALIGNED = Tuning(learning_rate=2.3e-2, steps=36)
 # A teacher of one-word answers forgets how to go on: at the rate above a seventh of its functions parse. At half the rate and
 # three times the steps fox and bear still pass, and most of what such teachers write is kept.
 _CHANNEL_TEACHER = Tuning(learning_rate=5e-3, steps=60)
-_CHANNEL_STUDENT = Tuning(learning_rate=7e-3, epochs=2, batch_size=16)
+_CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
