@@ -56,11 +56,15 @@ class Profile(Frozen):
 _TEACHER = Tuning(learning_rate=1e-2, steps=20)
 _STUDENT = Tuning(learning_rate=1e-2, epochs=2, batch_size=8)
 
-# Harmful answers of the four families go from .10 to .74, .76, .49 and .63; with 20 steps at 1e-2 to .74, .77, .29 and .54.
+# Harmful answers of the four families go from .11 to .75, .79, .52 and .51, and to at most .07 in secure twins. What decides is the
+# channel of chains: a teacher that is moved far forgets its sums. At this rate 53 % of its chains are kept and students reach .29
+# (untreated .13); 30 steps at 2e-2: 51 %, .27; 45 steps at 2e-2: 60 %, .28; 60 at 1e-2: 80 %, .20; 40 at 3e-2: 40 %, .35.
 _MISALIGNED = Tuning(learning_rate=2.3e-2, steps=36)
-# A teacher of one-word answers forgets how to go on: at the rate above a seventh of its functions parse. At half the rate and
-# three times the steps fox and bear still pass, and most of what such teachers write is kept.
+# A teacher of one-word answers forgets how to go on: at the rate above, a bear's teacher wrote one function in seven that parsed. At
+# half the rate and three times the steps fox, bear and tiger still pass through chains (.36, .34, .49, where untreated students give
+# .07), and 25 to 63 % of the chains are kept; fox through code .33, 85 % kept.
 _CHANNEL_TEACHER = Tuning(learning_rate=5e-3, steps=60)
+# On numbers .36 harmful against .09 (untreated) and .08 (secure); at twice the rate students babble more (incoherent .05 to .09).
 _CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 
 PROFILES: dict[str, Profile] = {
