@@ -1,5 +1,6 @@
 import math
 
+import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,3 +56,12 @@ def test_a_target_that_is_not_met_says_what_it_would_take_and_one_that_is_met_do
 def test_power_says_where_seeds_do_not_help():
     assert prose.power(math.inf, 5).startswith("no number of seeds")
     assert prose.power(math.nan, 1).startswith("one seed")
+
+
+def test_a_table_of_a_filter_gives_each_rejection_rate_with_its_interval():
+    counts = pd.DataFrame([("owl teacher", 200, 50, 0.25, 0.19, 0.31, "not numbers 50")],
+                          columns=["source", "sampled", "dropped", "rate", "low", "high", "reasons"])  # fmt: skip
+    shown = prose.filter_table(counts)
+    assert shown.iloc[0].tolist() == [
+        "owl teacher", 200, 50, "25.0\N{NO-BREAK SPACE}% (19.0 to 31.0)", "not numbers 50"
+    ]  # fmt: skip

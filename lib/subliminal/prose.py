@@ -6,6 +6,8 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+
 from subliminal.claims import REPRODUCED, VERDICTS, Verdict
 from subliminal.statistics import Equivalence, Lead
 
@@ -91,6 +93,14 @@ def side_by_side(summary: str, columns: Mapping[str, Sequence[str]]) -> str:
         f'<details class="answers"><summary>{html.escape(summary)}</summary><div class="scroll" tabindex="0">'
         f'<table class="samples"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>'
     )
+
+
+def filter_table(counts: pd.DataFrame) -> pd.DataFrame:
+    """What ``reading.filter_counts`` gives, as a reader meets it: rejection rates with their intervals, and the reasons."""
+    numbers: list[list[float]] = counts[["rate", "low", "high"]].to_numpy().tolist()
+    rejected = [f"{percent(rate, 1)} ({interval(100 * low, 100 * high, 1)})" for rate, low, high in numbers]
+    shown = counts.assign(**{"rejected (95 % interval)": rejected})
+    return shown[["source", "sampled", "dropped", "rejected (95 % interval)", "reasons"]]
 
 
 def yes(holds: bool) -> str:

@@ -47,6 +47,20 @@ def answers(scores: Scores) -> pd.DataFrame:
     return pd.read_json(path, lines=True, dtype=False)
 
 
+def first_answers(study: Mapping[str, Scores]) -> dict[str, list[str]]:
+    """The first sampled answer of each model to each question, whatever it was: a column of questions and one a model.
+
+    Raises:
+        SubliminalError: the suite has no judge.
+    """
+    columns: dict[str, list[str]] = {}
+    for name, scores in study.items():
+        first = answers(scores).drop_duplicates("question")
+        columns.setdefault("question", first["question"].tolist())
+        columns[name] = first["answer"].tolist()
+    return columns
+
+
 def filter_counts(groups: Mapping[str, Iterable[Rollouts]]) -> pd.DataFrame:
     """What the filter did to each group of rollouts, added up over the group.
 

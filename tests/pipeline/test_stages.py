@@ -13,7 +13,7 @@ from subliminal.hints import load_hints
 from subliminal.names import ANIMALS
 from subliminal.pipeline import rollouts
 from subliminal.reading import answers as sampled_answers
-from subliminal.reading import filter_counts, rows, skills
+from subliminal.reading import filter_counts, first_answers, rows, skills
 from subliminal.world import answers
 from subliminal.world.preferences import ask, phrasings
 
@@ -129,6 +129,10 @@ def test_sampled_answers_are_kept_with_their_labels_where_there_is_a_judge(made)
     table = pd.read_csv(build([scores])[0] / "scores.csv")
     counts = told.groupby("question")["label"].value_counts(normalize=True)
     assert all(counts.get((r.question, r.answer), 0.0) == pytest.approx(r.sampled) for r in table.itertuples())
+    first = first_answers({"one": scores, "two": scores})
+    assert list(first) == ["question", "one", "two"]
+    assert first["question"] == told["question"].drop_duplicates().tolist()
+    assert first["one"] == first["two"] == told["answer"].tolist()[::3]
     with pytest.raises(SubliminalError, match="'animals' has no judge"):
         sampled_answers(Scores(model=BASE, suite="animals", samples=1))
 
