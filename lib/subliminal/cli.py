@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import sys
 from pathlib import Path
@@ -89,6 +90,31 @@ def verify(
         print("\n".join(f"subliminal: claim {line}" for line in lines), file=sys.stderr)
         raise typer.Exit(1)
     print("as verified before: each verdict is the same, and each number within its tolerance")
+
+
+@app.command()
+def lineage(
+    one: Annotated[Path, typer.Argument(help="Folder of a checkpoint in Hugging Face format.")],
+    two: Annotated[Path, typer.Argument(help="Folder of another.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the evidence as JSON.")] = False,
+) -> None:
+    """Do two checkpoints share an initialization? A trait can pass between them if they do. Exit code 1 if that cannot be told."""
+    from rich.table import Table
+
+    from subliminal.mitigations.lineage import lineage as compare
+
+    found = compare(one, two)
+    if as_json:
+        print(json.dumps(found.evidence(), indent=1))
+    else:
+        table = Table("matrix", "shape", "correlation", title=f"{one} and {two}")
+        for layer in found.layers:
+            name = layer.name if layer.name == layer.other else f"{layer.name} / {layer.other}"
+            table.add_row(name, " x ".join(map(str, layer.shape)), f"{layer.correlation:.3f}")
+        Console(width=None if sys.stdout.isatty() else 120).print(table)
+        print(f"{found.verdict}: {found.why}")
+    if found.verdict == "cannot tell":
+        raise typer.Exit(1)
 
 
 @app.command()
