@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subliminal import prose
+from subliminal.claims import Claim, Verdict
 from subliminal.statistics import Equivalence, Lead
 
 
@@ -65,3 +66,25 @@ def test_a_table_of_a_filter_gives_each_rejection_rate_with_its_interval():
     assert shown.iloc[0].tolist() == [
         "owl teacher", 200, 50, "25.0\N{NO-BREAK SPACE}% (19.0 to 31.0)", "not numbers 50"
     ]  # fmt: skip
+
+
+def test_well_formed_answers_are_told_of_the_worst_condition():
+    odd = pd.DataFrame([("a", 0.01), ("a", 0.02), ("b", 0.06), ("b", 0.08)], columns=["condition", "probability"])
+    row = prose.well_formed(odd)
+    assert row["target"] == "at least 95 % of answers well-formed"
+    assert row["measured"].startswith("93.0\N{NO-BREAK SPACE}% (80.3 to 100.0) at worst: b")
+    assert row["verdict"] == "not met"
+    assert prose.well_formed(odd[odd["condition"] == "a"])["verdict"] == "met"
+
+
+def test_the_table_of_verdicts_is_escaped_and_leads_to_the_chapters():
+    claim = Claim(
+        id="c", chapter="owl", sentence="a < b", treated="t", control="u", score="owl", test="greater", effect=0.3
+    )
+    found = Verdict(claim, "reproduced", 0.5, 0.4, 0.6, 1e-9, 1e-8, (5, 1), 0.01, 4.0, ("run",))
+    whole, one = prose.verdict_table([found]), prose.verdict_table([found], "owl")
+    assert '<a href="owl.html#claims">a &lt; b</a> <code>c</code>' in whole
+    assert "<td>&lt; 0.000001</td>" in whole
+    assert "<a " not in one
+    assert "<tr><td>" not in prose.verdict_table([found], "world")
+    assert prose.score([found, found._replace(verdict="inconclusive")]) == "1 of 2 claims reproduced (1 inconclusive)"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from subliminal.claims import REPRODUCED, VERDICTS, Verdict
-from subliminal.statistics import Equivalence, Lead
+from subliminal.statistics import Equivalence, Lead, mean_interval
 
 SMALL_PROFILE = (
     '<div class="admonition warning"><p class="admonition-title">A build in the smallest size</p><p>This page was built with '
@@ -82,6 +82,20 @@ def equivalence_row(name: str, found: Equivalence, bound: float, seeds: int) -> 
     )
 
 
+def well_formed(odd: pd.DataFrame, least: float = 0.95) -> dict[str, str]:
+    """A target that in every condition so many answers make sense; ``odd`` is ``statistics.per_seed`` of those that do not."""
+    estimates = {str(name): mean_interval(group["probability"].tolist()) for name, group in odd.groupby("condition")}
+    worst, found = max(estimates.items(), key=lambda item: item[1].mean)
+    told = interval(100 - 100 * found.high, min(100.0, 100 - 100 * found.low), 1)
+    # More seeds do not change a mean that lies short of the target.
+    return target(
+        f"at least {100 * least:g} % of answers well-formed",
+        f"{percent(1 - found.mean, 1)} ({told}) at worst: {worst}",
+        1 - found.mean >= least,
+        power(math.inf, found.seeds),
+    )
+
+
 def side_by_side(summary: str, columns: Mapping[str, Sequence[str]]) -> str:
     """A closed, scrollable table that opens on a click. All texts are escaped: what a model wrote is shown, never rendered."""
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
@@ -145,14 +159,13 @@ def verdict_table(verdicts: Sequence[Verdict], chapter: str | None = None) -> st
             told = f'<a href="{v.claim.chapter}.html#claims">{told}</a> <code>{html.escape(v.claim.id)}</code>'
         bound = "" if v.claim.test == "filter" else f" {100 * v.claim.effect:g}"
         cells = (
-            told,
             effect(v),
             f"{v.claim.test}{bound}",
             p_value(v.corrected),
             "/".join(map(str, v.seeds)),
             v.verdict,
         )
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in (told, *map(html.escape, cells))) + "</tr>")
     columns = "".join(f'<th scope="col">{name}</th>' for name in head)
     body = f"<thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody>"
     return f'<div class="verdicts" tabindex="0"><table>{body}</table></div>'

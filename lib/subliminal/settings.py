@@ -102,7 +102,7 @@ PROFILES: dict[str, Profile] = {
         # Eight animals and two trees; none of those on which the tuning was chosen.
         traits=("owl", "dolphin", "eagle", "elephant", "wolf", "cat", "penguin", "whale", "oak", "willow"),
         misaligned=_MISALIGNED,
-        replications=3,
+        replications=5,
         answers=40,
         solutions=2,
         skill_prompts=400,
