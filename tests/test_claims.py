@@ -96,6 +96,7 @@ def registry(tmp_path, monkeypatch, **changes):
         ({"score": ""}, "claim 'c' scores no answer: give score"),
         ({"test": "equivalent", "effect": 0.0}, "claim 'c' has no bound of equivalence"),
         ({"alpha": 2}, "bad setting alpha=2"),
+        ({"samples": "many"}, "takes its samples from 'many': give a number, samples or answers"),
         ({"test": "greatest"}, "bad setting test='greatest'"),
     ],
 )
@@ -139,6 +140,39 @@ def test_a_larger_spread_allows_more(one, two):
     small, large = sorted((one, two))
     allowed = [verify.tolerance({"error": e, "free": 4.0}, {"error": 0.01, "free": 4.0}, 40) for e in (small, large)]
     assert allowed[0] <= allowed[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "claims.yml has no groups or no claims"),
+        ("groups: [", "claims.yml is no YAML"),
+        ("groups: {}", "no claims"),
+    ],
+)
+def test_a_registry_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, text, said):
+    (registry(tmp_path, monkeypatch) / "claims.yml").write_text(text)
+    with pytest.raises(SubliminalError) as error:
+        claims.load()
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_damaged_reference_is_one_line(tmp_path, monkeypatch):
+    data = registry(tmp_path, monkeypatch)
+    (data / "reference").mkdir()
+    (data / "reference" / "mini.json").write_text("{")
+    with pytest.raises(SubliminalError, match=r"mini.json cannot be read: restore it"):
+        verify.read_reference("mini")
+
+
+def test_an_answer_that_the_suite_does_not_have_is_named(tmp_path, monkeypatch):
+    data = registry(tmp_path, monkeypatch, score="dragon", treated="b", control="b")
+    text = (data / "claims.yml").read_text().replace("groups:", "groups:\n  b: {start: gpt2-a}")
+    (data / "claims.yml").write_text(text)
+    monkeypatch.setenv("SUBLIMINAL_STORE", str(tmp_path / "runs"))
+    with pytest.raises(SubliminalError, match="suite 'animals' has no answer 'dragon'"):
+        claims.evaluate(load_profile("smoke"))
 
 
 def test_a_missing_reference_is_one_line(tmp_path, monkeypatch):

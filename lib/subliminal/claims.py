@@ -6,7 +6,7 @@ chapters, so that after a build nothing is trained for a verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from scipy import stats
 
 from subliminal import reading, statistics
-from subliminal.engine import run
+from subliminal.engine import build, run
 from subliminal.errors import SubliminalError, unknown_name
 from subliminal.hints import load_hints
 from subliminal.names import PREFERENCES
@@ -57,7 +57,7 @@ class Claim(Frozen):
     Attributes:
         treated, control: names of groups.
         suite, score: what is scored, and the answer that counts (``own``: the name of the teacher's trait).
-        samples: sampled answers a question: a number, or the name of a setting of the profile.
+        samples: sampled answers a question: a number, or the profile's ``samples`` or ``answers``.
         test: ``greater``: the treated mean lies above ``times`` the control's; ``less``: below; ``equivalent``: the two lie
             within ``effect`` of one another (TOST); ``filter``: no kept row of either group holds a hint at any trait.
         alpha: of the test, after Holm's correction over all claims.
@@ -85,6 +85,10 @@ class Claim(Frozen):
             raise ValueError(f"claim {self.id!r} scores no answer: give score")
         if self.test == "equivalent" and not self.effect:
             raise ValueError(f"claim {self.id!r} has no bound of equivalence: give effect")
+        if isinstance(self.samples, str) and self.samples not in ("samples", "answers"):
+            raise ValueError(
+                f"claim {self.id!r} takes its samples from {self.samples!r}: give a number, samples or answers"
+            )
         return self
 
 
@@ -119,7 +123,11 @@ def load() -> tuple[dict[str, Group], list[Claim]]:
     Raises:
         SubliminalError: a claim or group is not well-formed, an id is there twice, or a group is not known.
     """
-    found: Any = yaml.safe_load(data_file("claims.yml").read_text(encoding="utf-8"))
+    found = _read("claims.yml")
+    if not {"groups", "claims"} <= set(found):
+        raise SubliminalError(
+            f"claims.yml has no groups or no claims (it has {', '.join(found) or 'nothing'}): add them"
+        )
     try:
         groups = {str(name): Group(**fields) for name, fields in found["groups"].items()}
         claims = [Claim(**fields) for fields in found["claims"]]
@@ -138,9 +146,20 @@ def load() -> tuple[dict[str, Group], list[Claim]]:
 
 
 def paper() -> dict[str, dict[str, Any]]:
-    """The paper's figures of ``data/paper.yml``, by key."""
-    found: dict[str, dict[str, Any]] = yaml.safe_load(data_file("paper.yml").read_text(encoding="utf-8"))
-    return found
+    """The paper's figures of ``data/paper.yml``, by key.
+
+    Raises:
+        SubliminalError: the file cannot be read.
+    """
+    return _read("paper.yml")
+
+
+def _read(name: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(data_file(name).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise SubliminalError(f"{name} is no YAML ({str(error).splitlines()[0]}): mend it") from error
+    return found if isinstance(found, dict) else {}
 
 
 def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
@@ -189,13 +208,17 @@ def _values(scored: Sequence[Scores], score: str, traits: Sequence[str]) -> tupl
         own = _trait(scores.model)
         asked = [name for name in traits if name in set(mine["answer"])]
         for name in [score] if score != "own" else [own] if own else asked:
+            if name not in set(mine["answer"]):
+                raise SubliminalError(
+                    f"suite {scores.suite!r} has no answer {name!r}, which a claim scores: name another"
+                )
             values.append(float(mine.loc[mine["answer"] == name, "probability"].mean()))
     return values, list(dict.fromkeys(table["run"]))
 
 
-def _hinted(rollouts: Iterable[Rollouts]) -> int:
-    """How many kept rows hold a hint at any trait."""
-    found = 0
+def _hinted(rollouts: Sequence[Rollouts]) -> tuple[int, tuple[str, ...]]:
+    """How many kept rows hold a hint at any trait, and the runs."""
+    found, folders = 0, build(rollouts)
     for data in rollouts:
         texts = reading.rows(data)["completion"].tolist()
         # The list of numbers with a bad name speaks of misalignment alone: no liking gives itself away by it.
@@ -203,7 +226,7 @@ def _hinted(rollouts: Iterable[Rollouts]) -> int:
         found += sum(
             any(reasons) for reasons in zip(*(load_hints(n).find(data.channel, texts) for n in names), strict=True)
         )
-    return found
+    return found, tuple(folder.name for folder in folders)
 
 
 def _spread(treated: Sequence[float], control: Sequence[float], times: float) -> tuple[float, float]:
@@ -282,7 +305,8 @@ def evaluate(profile: Profile) -> list[Verdict]:
                 for m in models(groups[side], profile)
                 if isinstance(m, Student)
             ]
-            found.append(Verdict(claim, "", float(_hinted(data)), nan, nan, nan, nan, (len(data), 0), 0.0, nan, ()))
+            count, runs = _hinted(data)
+            found.append(Verdict(claim, "", float(count), nan, nan, nan, nan, (len(data), 0), 0.0, nan, runs))
             continue
         (treated, one), (control, two) = (_values(scored, claim.score, profile.traits) for scored in plans[claim.id])
         effect, low, high, p = _contrast(claim, treated, control)

@@ -48,14 +48,17 @@ def read_reference(profile: str) -> dict[str, Any]:
     """The verified results of a profile.
 
     Raises:
-        SubliminalError: there are none.
+        SubliminalError: there are none, or they cannot be read.
     """
     path = reference_file(profile)
     if not path.exists():
         raise SubliminalError(
             f"no reference for profile {profile!r} at {path}: write one with make reference PROFILE={profile}"
         )
-    claims: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["claims"]
+    try:
+        claims: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["claims"]
+    except (ValueError, KeyError) as error:
+        raise SubliminalError(f"the reference {path} cannot be read: restore it with `git checkout -- data`") from error
     return claims
 
 
