@@ -86,7 +86,7 @@ def test_answers_of_models_are_closed_at_first_and_a_note_warns_of_them(root, na
     (table,) = re.findall(r'<details class="answers">.*?</details>', page, re.DOTALL)
     assert "<summary>Open to read 27 answers of each student</summary>" in table
     assert table.count("<tr>") == 28
-    assert page.index("Content note") < page.index("The question")
+    assert page.index("Content note") < page.index('<section id="the-question">')
 
 
 def test_every_chapter_ends_with_its_claims_and_the_results_lead_to_each(root):
