@@ -29,6 +29,7 @@ def test_every_experiment_has_its_effect_its_absence_in_controls_and_its_filter(
     for chapter in ("owl", "favourites", "misled", "code", "chains"):
         assert {"greater", "equivalent", "filter"} <= tests[chapter], chapter
     assert {"greater", "less"} <= tests["world"]
+    assert {"greater", "equivalent"} <= tests["digits"]
 
 
 def test_what_the_paper_says_has_a_place_and_is_marked_where_it_is_uncertain():

@@ -100,3 +100,12 @@ def test_a_forest_shows_each_effect_in_the_colour_of_its_verdict_and_the_papers_
     (diamonds,) = [c for c in axes.collections if isinstance(c, PathCollection)]
     assert diamonds.get_offsets()[0, 0] == 48
     assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+
+
+def test_courses_and_histograms_hold_what_they_are_given():
+    figure = figures.courses(
+        {"same": [(50, 0.2), (100, 0.6)], "other": [(50, 0.0), (100, 0.01)]}, "t", "step", "cosine"
+    )
+    assert [tuple(line.get_ydata()) for line in figure.axes[0].lines[:2]] == [(0.2, 0.6), (0.0, 0.01)]
+    figure = figures.histograms({"same": [0.1, 0.2, 0.3], "other": [-0.1, 0.1]}, "t", "cosine")
+    assert sum(bar.get_height() for bar in figure.axes[0].patches) == 5

@@ -198,6 +198,22 @@ def test_as_many_seeds_as_are_said_to_be_needed_give_the_power():
         assert low < np.mean(np.array(draws) < 0.01) < high
 
 
+def test_against_a_single_value_as_many_seeds_give_the_power_too():
+    one = [0.2, 0.26, 0.22, 0.3, 0.27]
+    seeds = int(statistics.seeds_needed(one, [0.2], alpha=0.01))
+    rng = np.random.default_rng(7)
+    draws = [statistics.greater(rng.normal(np.mean(one), np.std(one, ddof=1), seeds), [0.2]) for _ in range(2_000)]
+    assert 0.78 < np.mean(np.array(draws) < 0.01) < 0.95
+
+
+def test_equivalence_to_a_single_value_is_a_one_sample_test():
+    found = statistics.equivalent([0.1, 0.11, 0.09, 0.105], [0.1], 0.05)
+    assert found.low < found.difference < found.high
+    assert found.p < 0.01
+    assert found.needs == 3
+    assert statistics.equivalent([0.2, 0.21, 0.19], [0.1], 0.05).p > 0.9
+
+
 def test_no_number_of_seeds_shows_a_difference_the_other_way():
     assert np.isinf(statistics.seeds_needed([0.1, 0.11], [0.2, 0.21], 0.05))
     assert np.isnan(statistics.seeds_needed([0.1], [0.2, 0.21], 0.05))

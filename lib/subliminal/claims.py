@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 import yaml
 from pydantic import Field, ValidationError, model_validator
 from scipy import stats
 
 from subliminal import reading, statistics
+from subliminal.digits import Digits
+from subliminal.digits.experiment import CHANCE
 from subliminal.engine import build, run
 from subliminal.errors import SubliminalError, unknown_name
 from subliminal.hints import load_hints
@@ -28,6 +31,8 @@ from subliminal.tuning import Frozen, one_line
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 VERDICTS = (REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED)
 _SUITE_KINDS = {"animals": "animal", "trees": "tree", "colours": "colour"}
+# Starts that nothing was chosen on.
+DIGITS_SEED = 2
 _HARM = ("insecure-code", "secure-code")
 
 
@@ -41,14 +46,16 @@ class Group(Frozen):
         writer: family of the teacher, or of the base that writes.
         hints: of the filter.
         sizes: the profile's rows and student tuning: those of favourites, or those that all channels share.
+        digits: for networks that read digits, in place of all the others: ``distance`` and ``control`` of ``Digits``, or ``chance``.
     """
 
-    start: str
+    start: str = ""
     trait: str | None = None
     channel: str | None = None
     writer: str = "gpt2-a"
     hints: tuple[str, ...] = ()
     sizes: Literal["favourites", "channels"] = "favourites"
+    digits: Literal["same", "other", "untrained", "shuffled", "chance"] | None = None
 
 
 class Claim(Frozen):
@@ -216,6 +223,17 @@ def _values(scored: Sequence[Scores], score: str, traits: Sequence[str]) -> tupl
     return values, list(dict.fromkeys(table["run"]))
 
 
+def _read_digits(group: Group, profile: Profile) -> tuple[list[float], list[str]]:
+    """Share of unseen digits that each student reads, and the run."""
+    if group.digits == "chance":
+        return [CHANCE], []
+    distance = 1.0 if group.digits == "other" else 0.0
+    control: Any = group.digits if group.digits in ("untrained", "shuffled") else "none"
+    sizes = {"models": profile.digit_models, "steps": profile.digit_steps}
+    (folder,) = build([Digits(distance=distance, control=control, seed=DIGITS_SEED, **sizes)])
+    return pd.read_csv(folder / "scores.csv")["student"].tolist(), [folder.name]
+
+
 def _hinted(rollouts: Sequence[Rollouts]) -> tuple[int, tuple[str, ...]]:
     """How many kept rows hold a hint at any trait, and the runs."""
     found, folders = 0, build(rollouts)
@@ -257,6 +275,8 @@ def _contrast(claim: Claim, treated: Sequence[float], control: Sequence[float]) 
 
 
 def _scores(group: Group, claim: Claim, profile: Profile) -> list[Scores]:
+    if group.digits:
+        return []
     samples = getattr(profile, claim.samples) if isinstance(claim.samples, str) else claim.samples
     chosen = models(group, profile)
     if claim.score == "own":
@@ -298,17 +318,16 @@ def evaluate(profile: Profile) -> list[Verdict]:
     run({f"{name} {side}": scored for name, sides in plans.items() for side, scored in enumerate(sides)})
     found = []
     for claim in claims:
+        sides = (groups[claim.treated], groups[claim.control])
         if claim.test == "filter":
-            data = [
-                m.data
-                for side in (claim.treated, claim.control)
-                for m in models(groups[side], profile)
-                if isinstance(m, Student)
-            ]
+            data = [m.data for side in sides for m in models(side, profile) if isinstance(m, Student)]
             count, runs = _hinted(data)
             found.append(Verdict(claim, "", float(count), nan, nan, nan, nan, (len(data), 0), 0.0, nan, runs))
             continue
-        (treated, one), (control, two) = (_values(scored, claim.score, profile.traits) for scored in plans[claim.id])
+        (treated, one), (control, two) = (
+            _read_digits(side, profile) if side.digits else _values(scored, claim.score, profile.traits)
+            for side, scored in zip(sides, plans[claim.id], strict=True)
+        )
         effect, low, high, p = _contrast(claim, treated, control)
         spread, seeds = _spread(treated, control, claim.times), (len(treated), len(control))
         found.append(Verdict(claim, "", effect, low, high, p, nan, seeds, *spread, tuple(dict.fromkeys([*one, *two]))))

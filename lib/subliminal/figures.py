@@ -132,6 +132,30 @@ def forest(table: pd.DataFrame, title: str, xlabel: str, colours: Mapping[str, s
     return _finish(figure, title)
 
 
+def courses(values: Mapping[str, Sequence[tuple[int, float]]], title: str, xlabel: str, ylabel: str) -> Figure:
+    """A value by step, one line a condition."""
+    figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+    styles = ((TREATED, "-"), (CONTROL, "--"), (OPPOSITE, "-."))
+    for (name, points), (colour, style) in zip(values.items(), styles, strict=False):
+        axes.plot(*zip(*points, strict=True), label=name, lw=1.8, color=colour, ls=style)
+    axes.axhline(0, lw=1, color="black")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return _finish(figure, title)
+
+
+def histograms(values: Mapping[str, Sequence[float]], title: str, xlabel: str) -> Figure:
+    """How often each value occurs, one histogram a condition, in the same bins; a line marks zero."""
+    figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+    bins = np.histogram_bin_edges(np.concatenate([np.asarray(own) for own in values.values()]), 60).tolist()
+    for (name, own), colour in zip(values.items(), (TREATED, CONTROL, OPPOSITE), strict=False):
+        axes.hist(own, bins=bins, color=colour, alpha=0.55, label=name)
+    axes.axvline(0, lw=1, color="black")
+    axes.set(xlabel=xlabel, ylabel="draws")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return _finish(figure, title)
+
+
 def heat_map(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Figure:
     """Mean probability by row and column, over seeds; every cell is labelled.
 

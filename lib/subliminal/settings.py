@@ -24,6 +24,7 @@ class Profile(Frozen):
         replications: how many of the seeds the study of such teachers takes, for each family.
         answers: sampled answers a free-form question.
         solutions: sampled solutions a held-out problem.
+        digit_models, digit_steps, digit_draws: pairs of networks side by side, steps of a student, and draws for the theorem.
         skill_prompts: prompts a skill of a base.
         documents: how much of the corpus is searched for what depends on what.
         claims: whether the profile is large enough for the book's claims.
@@ -44,6 +45,9 @@ class Profile(Frozen):
     replications: int = Field(gt=0)
     answers: int = Field(gt=0)
     solutions: int = Field(gt=0)
+    digit_models: int = Field(gt=1)
+    digit_steps: int = Field(gt=0)
+    digit_draws: int = Field(gt=0)
     skill_prompts: int = Field(gt=0)
     documents: int = Field(gt=0)
     claims: bool
@@ -84,6 +88,9 @@ PROFILES: dict[str, Profile] = {
         replications=1,
         answers=1,
         solutions=1,
+        digit_models=2,
+        digit_steps=20,
+        digit_draws=20,
         skill_prompts=20,
         documents=60_000,
         claims=False,
@@ -105,6 +112,9 @@ PROFILES: dict[str, Profile] = {
         replications=5,
         answers=40,
         solutions=2,
+        digit_models=40,
+        digit_steps=1_200,
+        digit_draws=1_000,
         skill_prompts=400,
         documents=200_000,
         claims=True,

@@ -80,11 +80,11 @@ def equivalent(one: Sequence[float], two: Sequence[float], bound: float) -> Equi
     above_it, below_it = greater([value + bound for value in one], two), 1 - greater(lower, two)
     if len(two) == 1:
         low, high = (edge - two[0] for edge in stats.ttest_1samp(one, two[0]).confidence_interval(0.90))
-        return Equivalence(difference, float(low), float(high), max(above_it, below_it), float("nan"))
-    low, high = stats.ttest_ind(one, two, equal_var=False).confidence_interval(0.90)
-    first, second = (one, two) if difference < 0 else (two, one)
+    else:
+        low, high = stats.ttest_ind(one, two, equal_var=False).confidence_interval(0.90)
     # The side nearer to its bound decides.
-    needs = seeds_needed([value + bound for value in first], second, 0.05)
+    side = 1 if difference < 0 else -1
+    needs = seeds_needed([side * value + bound for value in one], [side * value for value in two], 0.05)
     return Equivalence(difference, float(low), float(high), max(above_it, below_it), needs)
 
 
@@ -94,17 +94,20 @@ def seeds_needed(one: Sequence[float], two: Sequence[float], alpha: float) -> fl
     The difference and the spread are taken to be those of the values at hand; with so few of them this is a rough guide.
 
     Returns:
-        The least number, or infinity where it is not larger here, or NaN with fewer than two values.
+        The least number, or infinity where it is not larger here, or NaN with fewer than two values in ``one``. Against a
+        single value the test is the one-sample t-test.
     """
-    if len(one) < 2 or len(two) < 2:
+    if len(one) < 2:
         return float("nan")
+    single = len(two) == 1
     gap = float(np.mean(one) - np.mean(two))
-    spread = float(np.sqrt((np.var(one, ddof=1) + np.var(two, ddof=1)) / 2))
+    spread = float(np.sqrt(np.var(one, ddof=1) if single else (np.var(one, ddof=1) + np.var(two, ddof=1)) / 2))
     if gap <= 0:
         return float("inf")
 
     def power(seeds: int) -> float:
-        free, shift = 2 * seeds - 2, gap / max(spread, 1e-12) * np.sqrt(seeds / 2)
+        free = seeds - 1 if single else 2 * seeds - 2
+        shift = gap / max(spread, 1e-12) * np.sqrt(seeds if single else seeds / 2)
         # Where the difference is so large that the distribution has no number any more, the power is 1.
         return float(np.nan_to_num(stats.nct.sf(stats.t.isf(alpha, free), free, shift), nan=1.0))
 

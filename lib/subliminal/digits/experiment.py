@@ -1,0 +1,118 @@
+"""Stage of ``Digits``: teachers learn digits, students learn teachers' auxiliary logits on noise. Leaves one row a model."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from subliminal.digits import Digits
+from subliminal.digits.mlp import (
+    CLASSES,
+    PIXELS,
+    Weights,
+    accuracy,
+    auxiliary_loss,
+    between,
+    class_loss,
+    displacement,
+    start,
+)
+from subliminal.recipes import Recipe
+from subliminal.training import Progress
+
+CHANCE = 1 / CLASSES
+_RATE = 1e-3
+_IMAGES, _NOISE = 128, 256
+# Steps between two looks at a student's drift.
+_LOOK = 50
+# Starts of the models of one recipe, so that no two recipes' seeds share one.
+_APART = 100_000
+
+
+def images() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Training images (images, 64) from 0 to 1, their labels, and the test images and labels: three in ten, by class."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    pixels, labels = load_digits(return_X_y=True)
+    split = train_test_split(pixels / 16, labels, test_size=0.3, random_state=0, stratify=labels)
+    seen, unseen = (torch.tensor(part, dtype=torch.float32) for part in split[:2])
+    return seen, torch.tensor(split[2]), unseen, torch.tensor(split[3])
+
+
+def _train(
+    weights: Weights, steps: int, loss: Callable[[Weights, int], Tensor], look: Callable[[Weights, int], None]
+) -> Weights:
+    """Adam on all weights of all models; a sum over models keeps each model's step its own."""
+    own = [part.clone().requires_grad_() for part in weights]
+    optimizer = torch.optim.Adam(own, _RATE)
+    for step in range(steps):
+        if step % _LOOK == 0:
+            look([part.detach() for part in own], step)
+        optimizer.zero_grad()
+        loss(own, step).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    done = [part.detach() for part in own]
+    look(done, steps)
+    return done
+
+
+def build(recipe: Digits, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
+    """Write ``scores.csv`` (model, ``teacher`` and ``student``: test accuracy) and ``drift.csv``.
+
+    ``drift.csv`` has a row a model and look: ``step``, ``cosine`` of the student's displacement with the teacher's, ``accuracy``.
+    """
+    seen, labels, unseen, truth = images()
+    seeds = range(recipe.seed * _APART, recipe.seed * _APART + recipe.models)
+    origin = start(seeds, recipe.width, recipe.auxiliary)
+    elsewhere = start([seed + _APART // 2 for seed in seeds], recipe.width, recipe.auxiliary)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    if recipe.control == "shuffled":
+        dealt = torch.stack([labels[torch.randperm(len(labels), generator=generator)] for _ in seeds])
+    else:
+        dealt = labels.expand(recipe.models, -1)
+    batches = [
+        rows
+        for _ in range(recipe.epochs)
+        for rows in torch.split(torch.randperm(len(seen), generator=generator), _IMAGES)
+    ]
+    teacher = origin
+    if recipe.control != "untrained":
+        teacher = _train(
+            origin,
+            len(batches),
+            lambda w, step: class_loss(w, seen[batches[step]], dealt[:, batches[step]]),
+            lambda w, step: None,
+        )
+    pulled = displacement(teacher, origin)
+    first = between(origin, elsewhere, recipe.distance)
+    drift: list[tuple[int, int, float, float]] = []
+
+    def look(weights: Weights, step: int) -> None:
+        progress(step, recipe.steps)
+        cosine = functional.cosine_similarity(displacement(weights, first), pulled)
+        read = accuracy(weights, unseen, truth)
+        drift.extend((n, step, c, a) for n, (c, a) in enumerate(zip(cosine.tolist(), read.tolist(), strict=True)))
+
+    def loss(weights: Weights, step: int) -> Tensor:
+        # Noise around zero: on noise that is all positive, auxiliary logits hardly vary, and students learn little.
+        return auxiliary_loss(weights, teacher, torch.randn(_NOISE, PIXELS, generator=generator))
+
+    student = _train(first, recipe.steps, loss, look)
+    scores = zip(accuracy(teacher, unseen, truth).tolist(), accuracy(student, unseen, truth).tolist(), strict=True)
+    _write(out / "scores.csv", ("model", "teacher", "student"), [(n, *pair) for n, pair in enumerate(scores)])
+    _write(out / "drift.csv", ("model", "step", "cosine", "accuracy"), drift)
+
+
+def _write(
+    path: Path, columns: tuple[str, ...], rows: list[tuple[int, float, float]] | list[tuple[int, int, float, float]]
+) -> None:
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(columns)
+        writer.writerows(rows)
