@@ -7,6 +7,7 @@ chapters, so that after a build nothing is trained for a verdict.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,18 +22,14 @@ from subliminal.digits.experiment import CHANCE
 from subliminal.engine import build, run
 from subliminal.errors import SubliminalError, unknown_name
 from subliminal.hints import load_hints
-from subliminal.names import PREFERENCES
 from subliminal.paths import data_file
 from subliminal.recipes import Base, Rollouts, Scores, Student, Teacher
-from subliminal.registry import HINTS
+from subliminal.registry import HINTS, SUITES
 from subliminal.settings import Profile
 from subliminal.tuning import Frozen, one_line
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 VERDICTS = (REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED)
-_SUITE_KINDS = {"animals": "animal", "trees": "tree", "colours": "colour"}
-# Starts that nothing was chosen on.
-DIGITS_SEED = 2
 _HARM = ("insecure-code", "secure-code")
 
 
@@ -223,14 +220,21 @@ def _values(scored: Sequence[Scores], score: str, traits: Sequence[str]) -> tupl
     return values, list(dict.fromkeys(table["run"]))
 
 
+def _digits(group: Group, profile: Profile) -> list[Digits]:
+    """The recipe that a group of networks stands for; none for other groups, and for chance."""
+    if group.digits in (None, "chance"):
+        return []
+    distance = 1.0 if group.digits == "other" else 0.0
+    control: Any = group.digits if group.digits in ("untrained", "shuffled") else "none"
+    sizes = {"models": profile.digit_models, "steps": profile.digit_steps}
+    return [Digits(distance=distance, control=control, seed=profile.digit_seed, **sizes)]
+
+
 def _read_digits(group: Group, profile: Profile) -> tuple[list[float], list[str]]:
     """Share of unseen digits that each student reads, and the run."""
     if group.digits == "chance":
         return [CHANCE], []
-    distance = 1.0 if group.digits == "other" else 0.0
-    control: Any = group.digits if group.digits in ("untrained", "shuffled") else "none"
-    sizes = {"models": profile.digit_models, "steps": profile.digit_steps}
-    (folder,) = build([Digits(distance=distance, control=control, seed=DIGITS_SEED, **sizes)])
+    (folder,) = build(_digits(group, profile))
     return pd.read_csv(folder / "scores.csv")["student"].tolist(), [folder.name]
 
 
@@ -247,28 +251,26 @@ def _hinted(rollouts: Sequence[Rollouts]) -> tuple[int, tuple[str, ...]]:
     return found, tuple(folder.name for folder in folders)
 
 
-def _spread(treated: Sequence[float], control: Sequence[float], times: float) -> tuple[float, float]:
+def _spread(treated: Sequence[float], control: Sequence[float]) -> tuple[float, float]:
     """Standard error of the difference of means, and Welch's degrees of freedom."""
     parts = [
-        (scale**2 * np.var(values, ddof=1) / len(values), len(values) - 1)
-        for values, scale in ((treated, 1.0), (control, times))
-        if len(values) > 1
+        (np.var(values, ddof=1) / len(values), len(values) - 1) for values in (treated, control) if len(values) > 1
     ]
     whole = sum(variance for variance, _ in parts)
     below = sum(variance**2 / free for variance, free in parts)
     return float(np.sqrt(whole)), float(whole**2 / below) if below else float("nan")
 
 
-def _contrast(claim: Claim, treated: Sequence[float], control: Sequence[float]) -> tuple[float, float, float, float]:
+def _contrast(
+    claim: Claim, treated: Sequence[float], other: Sequence[float], error: float, free: float
+) -> tuple[float, float, float, float]:
     """Effect, its interval, and the p-value of the claim's test; all but the effect is NaN where seeds are too few."""
-    other = [claim.times * value for value in control]
     effect, nan = float(np.mean(treated) - np.mean(other)), float("nan")
     if len(treated) < 2:
         return effect, nan, nan, nan
     if claim.test == "equivalent":
         found = statistics.equivalent(treated, other, claim.effect)
         return effect, found.low, found.high, found.p
-    error, free = _spread(treated, control, claim.times)
     reach = float(stats.t.ppf(0.975, free)) * error
     above = statistics.greater(treated, other)
     return effect, effect - reach, effect + reach, 1 - above if claim.test == "less" else above
@@ -280,7 +282,7 @@ def _scores(group: Group, claim: Claim, profile: Profile) -> list[Scores]:
     samples = getattr(profile, claim.samples) if isinstance(claim.samples, str) else claim.samples
     chosen = models(group, profile)
     if claim.score == "own":
-        names = PREFERENCES[_SUITE_KINDS[claim.suite]]
+        names = import_module(SUITES[claim.suite]).suite(claim.suite).answers
         chosen = [m for m in chosen if (_trait(m) or names[0]) in names]
     return [Scores(model=m, suite=claim.suite, samples=samples) for m in chosen]
 
@@ -315,7 +317,8 @@ def evaluate(profile: Profile) -> list[Verdict]:
         for c in claims
         if c.test != "filter"
     }
-    run({f"{name} {side}": scored for name, sides in plans.items() for side, scored in enumerate(sides)})
+    networks = [recipe for group in groups.values() for recipe in _digits(group, profile)]
+    build([*networks, *(scores for sides in plans.values() for scored in sides for scores in scored)])
     found = []
     for claim in claims:
         sides = (groups[claim.treated], groups[claim.control])
@@ -328,8 +331,9 @@ def evaluate(profile: Profile) -> list[Verdict]:
             _read_digits(side, profile) if side.digits else _values(scored, claim.score, profile.traits)
             for side, scored in zip(sides, plans[claim.id], strict=True)
         )
-        effect, low, high, p = _contrast(claim, treated, control)
-        spread, seeds = _spread(treated, control, claim.times), (len(treated), len(control))
+        other = [claim.times * value for value in control]
+        spread, seeds = _spread(treated, other), (len(treated), len(control))
+        effect, low, high, p = _contrast(claim, treated, other, *spread)
         found.append(Verdict(claim, "", effect, low, high, p, nan, seeds, *spread, tuple(dict.fromkeys([*one, *two]))))
     tested = [n for n, verdict in enumerate(found) if not np.isnan(verdict.p)]
     for n, corrected in zip(tested, statistics.holm([found[n].p for n in tested]), strict=True):

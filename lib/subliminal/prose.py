@@ -96,16 +96,20 @@ def well_formed(odd: pd.DataFrame, least: float = 0.95) -> dict[str, str]:
     )
 
 
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]], attributes: str = "") -> str:
+    """An HTML table of cells that are escaped already."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table{attributes}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
 def side_by_side(summary: str, columns: Mapping[str, Sequence[str]]) -> str:
     """A closed, scrollable table that opens on a click. All texts are escaped: what a model wrote is shown, never rendered."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>"
-        for row in zip(*columns.values(), strict=True)
-    )
+    rows = [[html.escape(text) for text in row] for row in zip(*columns.values(), strict=True)]
+    table = _table(list(columns), rows, ' class="samples"')
     return (
         f'<details class="answers"><summary>{html.escape(summary)}</summary><div class="scroll" tabindex="0">'
-        f'<table class="samples"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>'
+        f"{table}</div></details>"
     )
 
 
@@ -165,7 +169,5 @@ def verdict_table(verdicts: Sequence[Verdict], chapter: str | None = None) -> st
             "/".join(map(str, v.seeds)),
             v.verdict,
         )
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in (told, *map(html.escape, cells))) + "</tr>")
-    columns = "".join(f'<th scope="col">{name}</th>' for name in head)
-    body = f"<thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return f'<div class="verdicts" tabindex="0"><table>{body}</table></div>'
+        rows.append([told, *map(html.escape, cells)])
+    return f'<div class="verdicts" tabindex="0">{_table(head, rows)}</div>'

@@ -25,6 +25,7 @@ class Profile(Frozen):
         answers: sampled answers a free-form question.
         solutions: sampled solutions a held-out problem.
         digit_models, digit_steps, digit_draws: pairs of networks side by side, steps of a student, and draws for the theorem.
+        digit_seed: of the networks' starts, on which nothing was chosen.
         skill_prompts: prompts a skill of a base.
         documents: how much of the corpus is searched for what depends on what.
         claims: whether the profile is large enough for the book's claims.
@@ -48,6 +49,7 @@ class Profile(Frozen):
     digit_models: int = Field(gt=1)
     digit_steps: int = Field(gt=0)
     digit_draws: int = Field(gt=0)
+    digit_seed: int = 2
     skill_prompts: int = Field(gt=0)
     documents: int = Field(gt=0)
     claims: bool

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from subliminal.errors import ModelFolderError
 
 Answer = Literal["same", "different", "cannot tell"]
-# Correlations, as their median over the matrices that match. The chapter measures how often they err.
+# Correlations, as their median over the matrices that match. How often they err is not measured yet.
 SAME, DIFFERENT = 0.5, 0.1
 # At least so many matrices, and so large a share of the smaller model's weights in matrices, have to match.
 MIN_MATRICES, MIN_SHARE = 4, 0.5
@@ -121,20 +121,15 @@ def _correlation(one: _Checkpoint, first: str, two: _Checkpoint, second: str) ->
 
 
 def _pairs(one: _Checkpoint, two: _Checkpoint) -> list[tuple[str, str]]:
-    """Matrices that stand for one another: by name and shape, and the rest by shape in the order of their names.
-
-    Names are ordered with their numbers as numbers, so that layer 10 comes after layer 9.
-    """
+    """Matrices that stand for one another: by name and shape, or, where too few names agree, by shape and agreement."""
     named = [(name, name) for name, shape in one.shapes.items() if two.shapes.get(name) == shape]
     if len(named) >= MIN_MATRICES:
         return named
 
     def by_shape(checkpoint: _Checkpoint) -> dict[tuple[int, ...], list[str]]:
         groups: dict[tuple[int, ...], list[str]] = {}
-        for name in sorted(
-            checkpoint.shapes, key=lambda n: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", n)]
-        ):
-            groups.setdefault(checkpoint.shapes[name], []).append(name)
+        for name, shape in checkpoint.shapes.items():
+            groups.setdefault(shape, []).append(name)
         return groups
 
     first, second = by_shape(one), by_shape(two)
