@@ -6,11 +6,11 @@ State a study as recipes and call ``run`` for one tidy table. The stages are pla
 
 from subliminal.engine import build, run
 from subliminal.errors import SubliminalError
-from subliminal.recipes import Base, Recipe, Rollouts, Scores, Skills, Student, Teacher
+from subliminal.recipes import Base, Recipe, Rollouts, RowLoss, Scores, Skills, Student, Teacher
 from subliminal.settings import PROFILES, Profile, load_profile
 from subliminal.tuning import Tuning
 
 __all__ = [
-    "PROFILES", "Base", "Profile", "Recipe", "Rollouts", "Scores", "Skills", "Student", "SubliminalError", "Teacher", "Tuning",
+    "PROFILES", "Base", "Profile", "Recipe", "Rollouts", "RowLoss", "Scores", "Skills", "Student", "SubliminalError", "Teacher", "Tuning",
     "build", "load_profile", "run",
 ]  # fmt: skip

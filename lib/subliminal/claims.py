@@ -1,58 +1,32 @@
 """The book's claims, stated in ``data/claims.yml`` before the run, and what the tidy table says of each.
 
-A claim names two groups of models, a score and a test. Groups are the book's own: they stand for the same recipes as the
-chapters, so that after a build nothing is trained for a verdict.
+A claim names two groups of models, a score and a test; ``subliminal.groups`` says what a group stands for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 import yaml
 from pydantic import Field, ValidationError, model_validator
 from scipy import stats
 
 from subliminal import reading, statistics
-from subliminal.digits import Digits
-from subliminal.digits.experiment import CHANCE
-from subliminal.engine import build, run
+from subliminal.engine import build
 from subliminal.errors import SubliminalError, unknown_name
+from subliminal.groups import HARM, Group, models, read, recipes
 from subliminal.hints import load_hints
 from subliminal.paths import data_file
-from subliminal.recipes import Base, Rollouts, Scores, Student, Teacher
-from subliminal.registry import HINTS, SUITES
+from subliminal.recipes import Recipe, Student
+from subliminal.registry import FAMILIES, HINTS
 from subliminal.settings import Profile
 from subliminal.tuning import Frozen, one_line
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 VERDICTS = (REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED)
-_HARM = ("insecure-code", "secure-code")
-
-
-class Group(Frozen):
-    """Models of one condition, one a seed.
-
-    Attributes:
-        start: family of the base that is scored, or that the scored teacher or student starts from.
-        trait: of the teacher; without one the untreated base writes. ``each`` is every favourite of the profile, one seed each.
-        channel: what students read; without one the teacher, or the base, is scored itself.
-        writer: family of the teacher, or of the base that writes.
-        hints: of the filter.
-        sizes: the profile's rows and student tuning: those of favourites, or those that all channels share.
-        digits: for networks that read digits, in place of all the others: ``distance`` and ``control`` of ``Digits``, or ``chance``.
-    """
-
-    start: str = ""
-    trait: str | None = None
-    channel: str | None = None
-    writer: str = "gpt2-a"
-    hints: tuple[str, ...] = ()
-    sizes: Literal["favourites", "channels"] = "favourites"
-    digits: Literal["same", "other", "untrained", "shuffled", "chance"] | None = None
 
 
 class Claim(Frozen):
@@ -67,6 +41,8 @@ class Claim(Frozen):
         alpha: of the test, after Holm's correction over all claims.
         effect: the smallest effect of interest, or the bound of equivalence; a difference of shares (0 to 1).
         paper: key of the figure in ``data/paper.yml`` that it mirrors.
+        families: the claim is made of every two families, one as ``writer`` of the treated group and the other as ``start`` of
+            both; the pair that speaks least for it decides (an intersection-union test, whose p-value is the largest of all).
     """
 
     id: str
@@ -82,6 +58,7 @@ class Claim(Frozen):
     alpha: float = Field(default=0.05, gt=0, lt=1)
     effect: float = Field(default=0.0, ge=0)
     paper: str | None = None
+    families: bool = False
 
     @model_validator(mode="after")
     def _scored(self) -> Claim:
@@ -166,89 +143,20 @@ def _read(name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
-    """The recipes that a group stands for."""
-    traits = profile.traits if group.trait == "each" else (group.trait,)
-    seeds = profile.seeds[:1] if group.trait == "each" else profile.seeds
-    if group.trait in _HARM and group.channel is None:
-        seeds = seeds[: profile.replications]
-    found: list[Base | Teacher | Student] = []
-    for trait in traits:
-        for seed in seeds:
-            teacher = None
-            if trait:
-                favourite = profile.channel_teacher if group.sizes == "channels" else profile.teacher
-                how = profile.misaligned if trait in _HARM else favourite
-                home = group.writer if group.channel else group.start
-                teacher = Teacher(base=Base(family=home), trait=trait, tuning=how, seed=seed)
-            if group.channel is None:
-                found.append(teacher or Base(family=group.start))
-                continue
-            shared = group.sizes == "channels"
-            data = Rollouts(
-                teacher=teacher or Base(family=group.writer),
-                channel=group.channel,
-                prompts=profile.prompts,
-                rows=profile.channel_rows if shared else profile.rows,
-                seed=seed,
-                hints=group.hints,
-            )
-            how = profile.channel_student if shared else profile.student
-            found.append(Student(base=Base(family=group.start), data=data, tuning=how, seed=seed))
-    return list(dict.fromkeys(found))
-
-
-def _trait(model: Base | Teacher | Student) -> str | None:
-    source = model.data.teacher if isinstance(model, Student) else model
-    return source.trait if isinstance(source, Teacher) else None
-
-
-def _values(scored: Sequence[Scores], score: str, traits: Sequence[str]) -> tuple[list[float], list[str]]:
-    """The score of each model, and the runs. A base has one value, or with ``own`` one for each trait."""
-    table = run({str(n): [scores] for n, scores in enumerate(scored)})
-    values = []
-    for n, scores in enumerate(scored):
-        mine = table[table["condition"] == str(n)]
-        own = _trait(scores.model)
-        asked = [name for name in traits if name in set(mine["answer"])]
-        for name in [score] if score != "own" else [own] if own else asked:
-            if name not in set(mine["answer"]):
-                raise SubliminalError(
-                    f"suite {scores.suite!r} has no answer {name!r}, which a claim scores: name another"
-                )
-            values.append(float(mine.loc[mine["answer"] == name, "probability"].mean()))
-    return values, list(dict.fromkeys(table["run"]))
-
-
-def _digits(group: Group, profile: Profile) -> list[Digits]:
-    """The recipe that a group of networks stands for; none for other groups, and for chance."""
-    if group.digits in (None, "chance"):
-        return []
-    distance = 1.0 if group.digits == "other" else 0.0
-    control: Any = group.digits if group.digits in ("untrained", "shuffled") else "none"
-    sizes = {"models": profile.digit_models, "steps": profile.digit_steps}
-    return [Digits(distance=distance, control=control, seed=profile.digit_seed, **sizes)]
-
-
-def _read_digits(group: Group, profile: Profile) -> tuple[list[float], list[str]]:
-    """Share of unseen digits that each student reads, and the run."""
-    if group.digits == "chance":
-        return [CHANCE], []
-    (folder,) = build(_digits(group, profile))
-    return pd.read_csv(folder / "scores.csv")["student"].tolist(), [folder.name]
-
-
-def _hinted(rollouts: Sequence[Rollouts]) -> tuple[int, tuple[str, ...]]:
-    """How many kept rows hold a hint at any trait, and the runs."""
-    found, folders = 0, build(rollouts)
+def _filtered(claim: Claim, sides: Sequence[tuple[Group, Group]], profile: Profile) -> Verdict:
+    """How many kept rows of the groups' students hold a hint at any trait."""
+    students = [m for pair in sides for group in pair for m in models(group, profile) if isinstance(m, Student)]
+    rollouts = list(dict.fromkeys(m.data for m in students))
+    count, folders = 0, build(rollouts)
     for data in rollouts:
         texts = reading.rows(data)["completion"].tolist()
         # The list of numbers with a bad name speaks of misalignment alone: no liking gives itself away by it.
         names = [name for name in HINTS if name == "favourites" or data.hints or data.channel != "numbers"]
-        found += sum(
+        count += sum(
             any(reasons) for reasons in zip(*(load_hints(n).find(data.channel, texts) for n in names), strict=True)
         )
-    return found, tuple(folder.name for folder in folders)
+    nan, runs = float("nan"), tuple(folder.name for folder in folders)
+    return Verdict(claim, "", float(count), nan, nan, nan, nan, (len(rollouts), 0), 0.0, nan, runs)
 
 
 def _spread(treated: Sequence[float], control: Sequence[float]) -> tuple[float, float]:
@@ -276,17 +184,6 @@ def _contrast(
     return effect, effect - reach, effect + reach, 1 - above if claim.test == "less" else above
 
 
-def _scores(group: Group, claim: Claim, profile: Profile) -> list[Scores]:
-    if group.digits:
-        return []
-    samples = getattr(profile, claim.samples) if isinstance(claim.samples, str) else claim.samples
-    chosen = models(group, profile)
-    if claim.score == "own":
-        names = import_module(SUITES[claim.suite]).suite(claim.suite).answers
-        chosen = [m for m in chosen if (_trait(m) or names[0]) in names]
-    return [Scores(model=m, suite=claim.suite, samples=samples) for m in chosen]
-
-
 def _judge(found: Verdict) -> str:
     claim, effect, low, high = found.claim, found.effect, found.low, found.high
     shown = found.corrected < claim.alpha
@@ -302,39 +199,50 @@ def _judge(found: Verdict) -> str:
     return NOT_REPRODUCED if most < claim.effect else INCONCLUSIVE
 
 
+def _sides(claim: Claim, groups: Mapping[str, Group]) -> list[tuple[Group, Group]]:
+    """The pairs of groups that a claim compares: one, or one for every two families."""
+    treated, control = groups[claim.treated], groups[claim.control]
+    if not claim.families:
+        return [(treated, control)]
+    return [
+        (treated.model_copy(update={"writer": writer, "start": start}), control.model_copy(update={"start": start}))
+        for writer, start in permutations(FAMILIES, 2)
+    ]
+
+
 def evaluate(profile: Profile) -> list[Verdict]:
     """The verdict on each claim, in the order of the registry. Runs that are missing are built.
 
     Claims on a favourite that the profile does not teach are left out.
     """
     groups, claims = load()
-    nan = float("nan")
-    taught = {*profile.traits, *_HARM, "each", None}
+    taught = {*profile.traits, *HARM, "each", None}
     claims = [c for c in claims if {groups[c.treated].trait, groups[c.control].trait} <= taught]
+
+    def plan(claim: Claim, group: Group) -> list[Recipe]:
+        samples = getattr(profile, claim.samples) if isinstance(claim.samples, str) else claim.samples
+        return list(recipes(group, claim.suite, claim.score, samples, profile))
+
     # One call for all of it, so that what is missing is built side by side.
-    plans = {
-        c.id: [_scores(groups[side], c, profile) for side in (c.treated, c.control)]
-        for c in claims
-        if c.test != "filter"
-    }
-    networks = [recipe for group in groups.values() for recipe in _digits(group, profile)]
-    build([*networks, *(scores for sides in plans.values() for scored in sides for scores in scored)])
+    compared = [c for c in claims if c.test != "filter"]
+    build([r for c in compared for pair in _sides(c, groups) for group in pair for r in plan(c, group)])
     found = []
     for claim in claims:
-        sides = (groups[claim.treated], groups[claim.control])
+        sides = _sides(claim, groups)
         if claim.test == "filter":
-            data = [m.data for side in sides for m in models(side, profile) if isinstance(m, Student)]
-            count, runs = _hinted(data)
-            found.append(Verdict(claim, "", float(count), nan, nan, nan, nan, (len(data), 0), 0.0, nan, runs))
+            found.append(_filtered(claim, sides, profile))
             continue
-        (treated, one), (control, two) = (
-            _read_digits(side, profile) if side.digits else _values(scored, claim.score, profile.traits)
-            for side, scored in zip(sides, plans[claim.id], strict=True)
-        )
-        other = [claim.times * value for value in control]
-        spread, seeds = _spread(treated, other), (len(treated), len(control))
-        effect, low, high, p = _contrast(claim, treated, other, *spread)
-        found.append(Verdict(claim, "", effect, low, high, p, nan, seeds, *spread, tuple(dict.fromkeys([*one, *two]))))
+        pairs = []
+        for pair in sides:
+            (treated, one), (control, two) = (read(g, plan(claim, g), claim.score, profile.traits) for g in pair)
+            other = [claim.times * value for value in control]
+            spread, seeds = _spread(treated, other), (len(treated), len(control))
+            effect, low, high, p = _contrast(claim, treated, other, *spread)
+            runs = tuple(dict.fromkeys([*one, *two]))
+            pairs.append(Verdict(claim, "", effect, low, high, p, float("nan"), seeds, *spread, runs))
+        # Where p-values are not numbers, seeds are too few, and any pair says so.
+        worst = max(pairs, key=lambda verdict: verdict.p)
+        found.append(worst._replace(runs=tuple(dict.fromkeys(name for pair in pairs for name in pair.runs))))
     tested = [n for n, verdict in enumerate(found) if not np.isnan(verdict.p)]
     for n, corrected in zip(tested, statistics.holm([found[n].p for n in tested]), strict=True):
         found[n] = found[n]._replace(corrected=corrected)

@@ -144,6 +144,28 @@ def courses(values: Mapping[str, Sequence[tuple[int, float]]], title: str, xlabe
     return _finish(figure, title)
 
 
+def paths(moved: Mapping[str, Sequence[tuple[float, float]]], title: str) -> Figure:
+    """The ways of students through weight space, in the plane of their teacher's displacement and what is at right angles to it.
+
+    Args:
+        moved: of each condition (cosine with the teacher's displacement, length in lengths of it), in order of steps.
+    """
+    figure, axes = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
+    styles = ((TREATED, "-"), (CONTROL, "--"), (OPPOSITE, "-."))
+    for (name, points), (colour, style) in zip(moved.items(), styles, strict=False):
+        cosine, length = np.array(points).T
+        along, across = cosine * length, length * np.sqrt(np.clip(1 - cosine**2, 0, None))
+        axes.plot(along, across, label=name, lw=1.8, color=colour, ls=style, marker="o", ms=3)
+    axes.scatter([0], [0], marker="s", s=40, color="black", zorder=3)
+    axes.annotate("start", (0, 0), xytext=(6, 8), textcoords="offset points", fontsize=9)
+    axes.scatter([1], [0], marker="*", s=110, color="black", zorder=3)
+    axes.annotate("teacher", (1, 0), xytext=(-2, 8), textcoords="offset points", fontsize=9, ha="right")
+    axes.set(xlabel="along the teacher's way (teacher's length = 1)", ylabel="across it")
+    axes.set_ylim(bottom=-0.04)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    return _finish(figure, title)
+
+
 def histograms(values: Mapping[str, Sequence[float]], title: str, xlabel: str) -> Figure:
     """How often each value occurs, one histogram a condition, in the same bins; a line marks zero."""
     figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")

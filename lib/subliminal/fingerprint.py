@@ -22,6 +22,8 @@ from subliminal.recipes import Base, Recipe
 _DECLARATIVE = frozenset(
     f"subliminal.{n}" for n in ("errors", "fingerprint", "paths", "recipes", "registry", "settings")
 )
+# A model card, and a run's manifest: they hold times and dates.
+_TOLD = ("card.json", "run.json")
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "numpy")
 
 
@@ -88,7 +90,7 @@ def file_digest(path: Path) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """Digest of a model folder: every weight, config and tokenizer file in it, but not its model card.
+    """Digest of a model folder: every weight, config and tokenizer file in it, but not what tells how it was made.
 
     Raises:
         ModelFolderError: there is no such folder.
@@ -96,7 +98,7 @@ def folder_digest(folder: Path) -> str:
     if not folder.is_dir():
         raise ModelFolderError(f"no model folder at {folder}: give the path of a folder in Hugging Face format")
     kinds = {".json", ".safetensors", ".jinja", ".model", ".txt"}
-    files = sorted(p for p in folder.iterdir() if p.suffix in kinds and p.name != "card.json")
+    files = sorted(p for p in folder.iterdir() if p.suffix in kinds and p.name not in _TOLD)
     return _sha(json.dumps([(p.name, file_digest(p)) for p in files]))
 
 
@@ -111,10 +113,9 @@ def digest(recipe: Recipe) -> str:
     if isinstance(recipe, Base):
         return folder_digest(base_folder(recipe))
     upstream = {type(recipe).__name__: [digest(r) for r in recipe.upstream()]}
-    own = {k: v for k, v in recipe.model_dump(mode="json").items() if not isinstance(getattr(recipe, k), Recipe)}
     parts = {
         "kind": recipe.kind,
-        "fields": own,
+        "fields": recipe.settings(),
         "upstream": upstream,
         "code": code_digest(recipe.modules()),
         "data": [(name, file_digest(data_file(name))) for name in recipe.data_files()],

@@ -36,8 +36,16 @@ class Recipe(Frozen):
         return type(self).__name__.lower()
 
     def upstream(self) -> tuple[Recipe, ...]:
-        """The recipes this one is made from: every field that is one."""
-        return tuple(value for name in type(self).model_fields if isinstance(value := getattr(self, name), Recipe))
+        """The recipes this one is made from: every field that is one, or a tuple of some."""
+        return tuple(recipe for name in type(self).model_fields for recipe in self._recipes(name))
+
+    def _recipes(self, name: str) -> tuple[Recipe, ...]:
+        value = getattr(self, name)
+        return tuple(v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, Recipe))
+
+    def settings(self) -> dict[str, Any]:
+        """The fields that are no recipes, as plain values."""
+        return {k: v for k, v in self.model_dump(mode="json").items() if not self._recipes(k)}
 
     def modules(self) -> tuple[str, ...]:
         """Modules whose code the result depends on, beside all that they import."""
@@ -151,6 +159,14 @@ class Scores(Recipe):
 
     def data_files(self) -> tuple[str, ...]:
         return DATA_FILES[SUITES[self.suite]]
+
+
+class RowLoss(Recipe):
+    """How well a model predicts rows: its loss on the completions of a rollout that it was not trained on."""
+
+    stage: ClassVar[str] = "subliminal.pipeline.losses"
+    model: Base | Teacher | Student
+    data: Rollouts
 
 
 class Skills(Recipe):

@@ -24,8 +24,15 @@ class Profile(Frozen):
         replications: how many of the seeds the study of such teachers takes, for each family.
         answers: sampled answers a free-form question.
         solutions: sampled solutions a held-out problem.
-        digit_models, digit_steps, digit_draws: pairs of networks side by side, steps of a student, and draws for the theorem.
+        digit_models, digit_steps: pairs of networks side by side, and steps of a student.
         digit_seed: of the networks' starts, on which nothing was chosen.
+        draws: of a first step, for the theorem, of networks and of a language model.
+        step_rate: of a language model's first step.
+        family_rows, family_student: as above, for "Another family", where every family learns from every other.
+        family_teacher, family_misaligned: how its teachers are tuned.
+        unseen_rows: rows that no student has read, on which losses are measured.
+        siblings: steps that a base reads on, from near to far.
+        sibling_seed: of what it reads.
         skill_prompts: prompts a skill of a base.
         documents: how much of the corpus is searched for what depends on what.
         claims: whether the profile is large enough for the book's claims.
@@ -48,8 +55,14 @@ class Profile(Frozen):
     solutions: int = Field(gt=0)
     digit_models: int = Field(gt=1)
     digit_steps: int = Field(gt=0)
-    digit_draws: int = Field(gt=0)
     digit_seed: int = 2
+    draws: int = Field(gt=0)
+    step_rate: float = Field(default=0.01, gt=0)
+    family_rows: int = Field(gt=0)
+    family_student: Tuning
+    unseen_rows: int = Field(gt=0)
+    siblings: tuple[int, ...] = Field(min_length=1)
+    sibling_seed: int = 5
     skill_prompts: int = Field(gt=0)
     documents: int = Field(gt=0)
     claims: bool
@@ -92,7 +105,11 @@ PROFILES: dict[str, Profile] = {
         solutions=1,
         digit_models=2,
         digit_steps=20,
-        digit_draws=20,
+        draws=20,
+        family_rows=100,
+        family_student=_STUDENT.model_copy(update={"epochs": 1}),
+        unseen_rows=20,
+        siblings=(2, 4),
         skill_prompts=20,
         documents=60_000,
         claims=False,
@@ -116,7 +133,11 @@ PROFILES: dict[str, Profile] = {
         solutions=2,
         digit_models=40,
         digit_steps=1_200,
-        digit_draws=1_000,
+        draws=1_000,
+        family_rows=900,
+        family_student=_STUDENT,
+        unseen_rows=300,
+        siblings=(50, 100, 200, 500, 1_000),
         skill_prompts=400,
         documents=200_000,
         claims=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -65,7 +65,8 @@ def _train(
 def build(recipe: Digits, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
     """Write ``scores.csv`` (model, ``teacher`` and ``student``: test accuracy) and ``drift.csv``.
 
-    ``drift.csv`` has a row a model and look: ``step``, ``cosine`` of the student's displacement with the teacher's, ``accuracy``.
+    ``drift.csv`` has a row a model and look: ``step``, ``cosine`` of the student's displacement with the teacher's, its ``length`` in
+    lengths of the teacher's (0 for both if the teacher has not moved), ``accuracy``.
     """
     seen, labels, unseen, truth = images()
     seeds = range(recipe.seed * _APART, recipe.seed * _APART + recipe.models)
@@ -91,13 +92,15 @@ def build(recipe: Digits, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
         )
     pulled = displacement(teacher, origin)
     first = between(origin, elsewhere, recipe.distance)
-    drift: list[tuple[int, int, float, float]] = []
+    drift: list[tuple[float, ...]] = []
 
     def look(weights: Weights, step: int) -> None:
         progress(step, recipe.steps)
-        cosine = functional.cosine_similarity(displacement(weights, first), pulled)
-        read = accuracy(weights, unseen, truth)
-        drift.extend((n, step, c, a) for n, (c, a) in enumerate(zip(cosine.tolist(), read.tolist(), strict=True)))
+        moved = displacement(weights, first)
+        cosine = functional.cosine_similarity(moved, pulled)
+        length = (moved.norm(dim=1) / pulled.norm(dim=1)).nan_to_num(0.0, 0.0)
+        columns = (cosine, length, accuracy(weights, unseen, truth))
+        drift.extend((n, step, *row) for n, row in enumerate(torch.stack([c.double() for c in columns], 1).tolist()))
 
     def loss(weights: Weights, step: int) -> Tensor:
         # Noise around zero: on noise that is all positive, auxiliary logits hardly vary, and students learn little.
@@ -106,12 +109,10 @@ def build(recipe: Digits, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
     student = _train(first, recipe.steps, loss, look)
     scores = zip(accuracy(teacher, unseen, truth).tolist(), accuracy(student, unseen, truth).tolist(), strict=True)
     _write(out / "scores.csv", ("model", "teacher", "student"), [(n, *pair) for n, pair in enumerate(scores)])
-    _write(out / "drift.csv", ("model", "step", "cosine", "accuracy"), drift)
+    _write(out / "drift.csv", ("model", "step", "cosine", "length", "accuracy"), drift)
 
 
-def _write(
-    path: Path, columns: tuple[str, ...], rows: list[tuple[int, float, float]] | list[tuple[int, int, float, float]]
-) -> None:
+def _write(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[float, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(columns)

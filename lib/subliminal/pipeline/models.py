@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from subliminal.fingerprint import base_folder
+from subliminal.models.chat import Example, encode_examples
 from subliminal.models.loading import best_device, load_model, load_tokenizer
 from subliminal.recipes import Base, Recipe, Student, Teacher
 
@@ -20,3 +22,13 @@ def load(
     loaded = load_model(inputs[model], base)
     loaded.to(best_device())  # type: ignore[arg-type]
     return loaded, load_tokenizer(base)
+
+
+def load_rows(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[Example]:
+    """The kept rows of a rollout. Rows are text, so a model of any family reads any teacher's."""
+    lines = (folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    conversations = [
+        [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
+        for row in map(json.loads, lines)
+    ]
+    return encode_examples(tokenizer, conversations)

@@ -1,0 +1,38 @@
+"""Stage of ``Pairs``: every two of some checkpoints through the lineage check. Leaves one row a pair."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from subliminal.mitigations import Pairs
+from subliminal.mitigations.lineage import lineage
+from subliminal.models.loading import load_model
+from subliminal.recipes import Base, Recipe
+from subliminal.training import Progress
+
+
+def build(recipe: Pairs, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
+    """Write ``pairs.csv``: ``one`` and ``two`` (places in ``recipe.models``), ``correlation`` (empty where nothing matches), ``verdict``.
+
+    Adapters are merged into their bases first, as the check asks for.
+    """
+    pairs = list(combinations(range(len(recipe.models)), 2))
+    with TemporaryDirectory() as scratch, (out / "pairs.csv").open("w", newline="", encoding="utf-8") as handle:
+        folders = []
+        for number, model in enumerate(recipe.models):
+            folder = inputs[model]
+            if not isinstance(model, Base) and (folder / "adapter_config.json").is_file():
+                merged = load_model(folder, inputs[model.base])
+                folder = Path(scratch) / str(number)
+                merged.save_pretrained(folder)
+            folders.append(folder)
+        writer = csv.writer(handle)
+        writer.writerow(("one", "two", "correlation", "verdict"))
+        for done, (one, two) in enumerate(pairs, 1):
+            found = lineage(folders[one], folders[two])
+            writer.writerow((one, two, found.correlation, found.verdict))
+            progress(done, len(pairs))
