@@ -13,16 +13,19 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from subliminal.engine import LEDGER
 from subliminal.errors import SubliminalError, unknown_name
-from subliminal.paths import data_dir
+from subliminal.paths import data_dir, store_dir
 from subliminal.progress import shown
 from subliminal.settings import load_profile
+from subliminal.store import Store
 
 _CHAPTER_SECONDS = 3_600
 RESULTS = "results"
@@ -84,7 +87,10 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
     scratch = notebook.with_suffix(".input.ipynb")
     parameters = {"profile": profile} if _prepare(source, scratch) else {}
     started = time.monotonic()
-    output = notebook.with_suffix(".output.ipynb")
+    output, ledger = notebook.with_suffix(".output.ipynb"), notebook.with_suffix(".runs")
+    ledger.unlink(missing_ok=True)
+    # The kernel inherits it.
+    os.environ[LEDGER] = str(ledger)
     try:
         papermill.execute_notebook(
             scratch, output, parameters=parameters, kernel_name="python3",
@@ -98,6 +104,7 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
             f"chapter {source.stem} failed in cell {error.exec_count} ({reason}); see {output}"
         ) from error
     finally:
+        del os.environ[LEDGER]
         scratch.unlink(missing_ok=True)
     _hide_parameters(output)
     output.replace(notebook)
@@ -119,6 +126,32 @@ def provenance(root: Path, profile: str) -> dict[str, str]:
         "versions": versions,
         "commit": _git_commit(root),
     }
+
+
+def cost(notebooks: Path, names: Sequence[str], store: Store) -> str:
+    """What each chapter took, as a table in Markdown.
+
+    A run counts as first made for the first chapter that rests on it, in the order in which chapters run, whoever made it.
+    """
+    import nbformat
+
+    lines = [
+        "| chapter | seconds, this build | runs it rests on | of these, not of an earlier chapter | their seconds of computing |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    seen: set[str] = set()
+    total = [0.0, 0.0]
+    for name in names:
+        ledger = (notebooks / f"{name}.ipynb").with_suffix(".runs")
+        runs = set(ledger.read_text(encoding="utf-8").split()) if ledger.exists() else set()
+        told = nbformat.read(notebooks / f"{name}.ipynb", as_version=4).metadata.get("papermill", {})
+        wall = float(told.get("duration") or 0)
+        computed = sum(float(store.manifest(store.root / run)["seconds"]) for run in runs - seen)
+        lines.append(f"| {{doc}}`{name}` | {wall:,.0f} | {len(runs):,} | {len(runs - seen):,} | {computed:,.0f} |")
+        seen |= runs
+        total = [total[0] + wall, total[1] + computed]
+    lines.append(f"| all | {total[0]:,.0f} | {len(seen):,} | {len(seen):,} | {total[1]:,.0f} |")
+    return "\n".join(lines)
 
 
 def build(profile: str, only: str | None = None) -> Path:
@@ -145,14 +178,16 @@ def build(profile: str, only: str | None = None) -> Path:
     _check_space(work)
     # The results are of all chapters: they come last, and anew whenever a chapter does.
     ran = False
-    for name in sorted(names, key=lambda name: name == RESULTS):
+    order = sorted(names, key=lambda name: name == RESULTS)
+    for name in order:
         notebook = notebooks / f"{name}.ipynb"
         if only in (None, name) or not notebook.exists() or (name == RESULTS and ran):
             ran = True
             with shown(f"chapter {name}"):
                 seconds = execute(root / "chapters" / f"{name}.md", notebook, profile)
             print(f"chapter {name}: {seconds:.0f} s", flush=True)
-    return _render(root, work, notebooks, names, provenance(root, profile))
+    made = provenance(root, profile) | {"cost": cost(notebooks, order, Store(store_dir()))}
+    return _render(root, work, notebooks, names, made)
 
 
 def _check_space(work: Path) -> None:

@@ -26,6 +26,8 @@ from subliminal.settings import Profile
 from subliminal.tuning import Frozen, one_line
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
+# Tests that count what must not be there.
+COUNTS = ("filter", "none")
 VERDICTS = (REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED)
 
 
@@ -35,14 +37,16 @@ class Claim(Frozen):
     Attributes:
         treated, control: names of groups.
         suite, score: what is scored, and the answer that counts (``own``: the name of the teacher's trait).
-        samples: sampled answers a question: a number, or the profile's ``samples`` or ``answers``.
+        samples: sampled answers a question: a number, or the profile's ``samples``, ``answers`` or ``family_answers``.
         test: ``greater``: the treated mean lies above ``times`` the control's; ``less``: below; ``equivalent``: the two lie
-            within ``effect`` of one another (TOST); ``filter``: no kept row of either group holds a hint at any trait.
+            within ``effect`` of one another (TOST); ``filter``: no kept row of either group holds a hint at any trait;
+            ``none``: no value of the treated group is ``wrong`` or ``against``, as ``score`` says: above 0, or below it.
         alpha: of the test, after Holm's correction over all claims.
         effect: the smallest effect of interest, or the bound of equivalence; a difference of shares (0 to 1).
         paper: key of the figure in ``data/paper.yml`` that it mirrors.
-        families: the claim is made of every two families, one as ``writer`` of the treated group and the other as ``start`` of
-            both; the pair that speaks least for it decides (an intersection-union test, whose p-value is the largest of all).
+        families: the claim is made of every two families, one as ``writer`` of the treated group and the other as its ``start``.
+            The control is the base of that start, or, where it reads rows, of the writer's own family. The pair that speaks least
+            for the claim decides: an intersection-union test, whose p-value is the largest of all.
     """
 
     id: str
@@ -53,7 +57,7 @@ class Claim(Frozen):
     suite: str = "animals"
     score: str = ""
     samples: int | str = 1
-    test: Literal["greater", "less", "equivalent", "filter"]
+    test: Literal["greater", "less", "equivalent", "filter", "none"]
     times: float = 1.0
     alpha: float = Field(default=0.05, gt=0, lt=1)
     effect: float = Field(default=0.0, ge=0)
@@ -62,13 +66,13 @@ class Claim(Frozen):
 
     @model_validator(mode="after")
     def _scored(self) -> Claim:
-        if self.test != "filter" and not self.score:
+        if self.test in ("greater", "less", "equivalent") and not self.score:
             raise ValueError(f"claim {self.id!r} scores no answer: give score")
         if self.test == "equivalent" and not self.effect:
             raise ValueError(f"claim {self.id!r} has no bound of equivalence: give effect")
-        if isinstance(self.samples, str) and self.samples not in ("samples", "answers"):
+        if isinstance(self.samples, str) and self.samples not in ("samples", "answers", "family_answers"):
             raise ValueError(
-                f"claim {self.id!r} takes its samples from {self.samples!r}: give a number, samples or answers"
+                f"claim {self.id!r} takes its samples from {self.samples!r}: give a number, samples, answers or family_answers"
             )
         return self
 
@@ -78,7 +82,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         effect: difference of means with its interval ``low`` to ``high`` (95 %; 90 % for equivalence); for a filter the number
-            of rows with a hint.
+            of rows with a hint, for ``none`` that of wrong values.
         p: of the test, as it is, and ``corrected`` by Holm's method over the book.
         seeds: of the treated group and of the control.
         error: standard error of the effect over seeds, and ``free`` its degrees of freedom.
@@ -159,6 +163,13 @@ def _filtered(claim: Claim, sides: Sequence[tuple[Group, Group]], profile: Profi
     return Verdict(claim, "", float(count), nan, nan, nan, nan, (len(rollouts), 0), 0.0, nan, runs)
 
 
+def _counted(claim: Claim, values: Sequence[float], runs: Sequence[str]) -> Verdict:
+    """How many values are wrong: first steps below zero, or verdicts that are not as they should be."""
+    wrong = sum(value > 0 for value in values) if claim.score == "wrong" else sum(value < 0 for value in values)
+    nan = float("nan")
+    return Verdict(claim, "", float(wrong), nan, nan, nan, nan, (len(values), 0), 0.0, nan, tuple(runs))
+
+
 def _spread(treated: Sequence[float], control: Sequence[float]) -> tuple[float, float]:
     """Standard error of the difference of means, and Welch's degrees of freedom."""
     parts = [
@@ -187,7 +198,7 @@ def _contrast(
 def _judge(found: Verdict) -> str:
     claim, effect, low, high = found.claim, found.effect, found.low, found.high
     shown = found.corrected < claim.alpha
-    if claim.test == "filter":
+    if claim.test in COUNTS:
         return REPRODUCED if effect == 0 else NOT_REPRODUCED
     if claim.test == "equivalent":
         if shown:
@@ -204,10 +215,11 @@ def _sides(claim: Claim, groups: Mapping[str, Group]) -> list[tuple[Group, Group
     treated, control = groups[claim.treated], groups[claim.control]
     if not claim.families:
         return [(treated, control)]
-    return [
-        (treated.model_copy(update={"writer": writer, "start": start}), control.model_copy(update={"start": start}))
-        for writer, start in permutations(FAMILIES, 2)
-    ]
+    sides = []
+    for writer, start in permutations(FAMILIES, 2):
+        own = {"writer": writer, "start": writer} if control.channel else {"start": start}
+        sides.append((treated.model_copy(update={"writer": writer, "start": start}), control.model_copy(update=own)))
+    return sides
 
 
 def evaluate(profile: Profile) -> list[Verdict]:
@@ -232,9 +244,12 @@ def evaluate(profile: Profile) -> list[Verdict]:
         if claim.test == "filter":
             found.append(_filtered(claim, sides, profile))
             continue
+        if claim.test == "none":
+            found.append(_counted(claim, *read(sides[0][0], plan(claim, sides[0][0]), claim.score, profile)))
+            continue
         pairs = []
         for pair in sides:
-            (treated, one), (control, two) = (read(g, plan(claim, g), claim.score, profile.traits) for g in pair)
+            (treated, one), (control, two) = (read(g, plan(claim, g), claim.score, profile) for g in pair)
             other = [claim.times * value for value in control]
             spread, seeds = _spread(treated, other), (len(treated), len(control))
             effect, low, high, p = _contrast(claim, treated, other, *spread)

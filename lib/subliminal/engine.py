@@ -33,6 +33,9 @@ from subliminal.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
+# Names a file to which every call adds the runs that it asked for, and all that these are made from.
+LEDGER = "SUBLIMINAL_LEDGER"
+
 
 def _cuda() -> bool:
     import torch
@@ -179,7 +182,22 @@ def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | 
                         for warning in told:
                             warnings.warn(f"{label}: {warning}", SubliminalWarning, stacklevel=2)
                         write_note(folder / PLAN, label=f"{label} ({seconds:.0f} s)", done=done, total=total)
+    if ledger := os.environ.get(LEDGER):
+        with Path(ledger).open("a", encoding="utf-8") as handle:
+            handle.writelines(f"{name}\n" for name in _rests_on(wanted, store))
     return [location(recipe, store) for recipe in wanted]
+
+
+def _rests_on(recipes: Iterable[Recipe], store: Store) -> list[str]:
+    """The folder names of these recipes' runs and of all runs that they are made from."""
+    seen: dict[Recipe, str] = {}
+    queue = list(recipes)
+    while queue:
+        recipe = queue.pop()
+        if recipe not in seen and not isinstance(recipe, Base):
+            seen[recipe] = location(recipe, store).name
+            queue += recipe.upstream()
+    return list(seen.values())
 
 
 def run(

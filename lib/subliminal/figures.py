@@ -200,6 +200,33 @@ def heat_map(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Figur
     return _finish(figure, title)
 
 
+def cross(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str, unit: str) -> Figure:
+    """Rates by row and column, each with its 95 % interval.
+
+    Args:
+        cells: ``row``, ``column``, ``rate`` (0 to 1), ``low``, ``high`` (may be NaN), drawn in order of appearance.
+    """
+
+    def told(own: pd.Series) -> str:
+        bounds = "" if np.isnan(own["low"]) else f"\n{max(0.0, own['low']):.2f} to {min(1.0, own['high']):.2f}"
+        return f"{own['rate']:.2f}{bounds}"
+
+    texts = cells.assign(text=cells.apply(told, axis=1))
+    rows, columns = (list(dict.fromkeys(cells[name])) for name in ("row", "column"))
+    wide, labels = (
+        texts.pivot(index="row", columns="column", values=name).reindex(index=rows, columns=columns)
+        for name in ("rate", "text")
+    )
+    figure, axes = plt.subplots(figsize=(6.4, 0.62 * len(wide) + 1.9), layout="constrained")
+    sns.heatmap(
+        wide, vmin=0, vmax=1, cmap="rocket_r", annot=labels, fmt="", annot_kws={"size": 8}, linewidths=0.5, ax=axes,
+        cbar_kws={"label": unit},
+    )  # fmt: skip
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.tick_params(axis="both", rotation=0)
+    return _finish(figure, title)
+
+
 def _finish(figure: Figure, title: str) -> Figure:
     """Title at the left; closed, since a notebook shows the figure that a cell returns, and open ones a second time."""
     figure.suptitle(textwrap.fill(title, 46), x=0.01, ha="left", fontsize=12, fontweight="bold")

@@ -14,17 +14,22 @@ import pandas as pd
 
 from subliminal.digits import Digits
 from subliminal.digits.experiment import CHANCE
+from subliminal.digits.theorem import alignment
 from subliminal.drift import Course, FirstSteps, Sibling
 from subliminal.engine import build, run
 from subliminal.errors import SubliminalError
+from subliminal.mitigations import Pairs
 from subliminal.recipes import Base, Recipe, Rollouts, RowLoss, Scores, Student, Teacher
-from subliminal.registry import SUITES
+from subliminal.registry import FAMILIES, SUITES
 from subliminal.settings import Profile
-from subliminal.tuning import Frozen
+from subliminal.tuning import Frozen, Tuning
 
 HARM = ("insecure-code", "secure-code")
+ROTARY = tuple(name for name, family in FAMILIES.items() if family.architecture != "gpt2")
 # Rows on which losses are measured are drawn with seeds apart from those of the rows that students read.
 UNSEEN = 1_000
+# Of the teacher's step in Theorem 1 on networks.
+NETWORK_RATE = 0.1
 
 
 class Group(Frozen):
@@ -37,10 +42,12 @@ class Group(Frozen):
         writer: family of the teacher, or of the base that writes.
         hints: of the filter.
         sizes: whose rows and tuning of the profile: of favourites, those that all channels share, or of the families.
-        drift: steps that the base of the student read on before; 0 for the base itself.
+        drift: rate at which the base of the student has read on before; 0 for the base itself.
         loss: not scored, but measured on unseen rows of its own teacher: how far its loss lies above the teacher's.
         digits: for networks that read digits, in place of all the others: ``distance`` and ``control`` of ``Digits``, or ``chance``.
-        steps: for first steps of a language model, in place of all the others: where the student starts.
+        steps: for first steps, in place of all the others: where the student of a language model starts, or ``networks`` for
+            networks that read digits, from the same start.
+        pairs: for the lineage check on pairs of checkpoints, in place of all the others.
         course: not scored, but compared with the owl's teacher of its seed: the cosine of the two displacements.
     """
 
@@ -50,10 +57,11 @@ class Group(Frozen):
     writer: str = "gpt2-a"
     hints: tuple[str, ...] = ()
     sizes: Literal["favourites", "channels", "families"] = "favourites"
-    drift: int = 0
+    drift: float = 0
     loss: bool = False
     digits: Literal["same", "other", "untrained", "shuffled", "chance"] | None = None
-    steps: Literal["same", "other"] | None = None
+    steps: Literal["same", "other", "networks"] | None = None
+    pairs: bool = False
     course: bool = False
 
 
@@ -63,10 +71,16 @@ def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
     seeds = profile.seeds[:1] if group.trait == "each" else profile.seeds
     if group.trait in HARM and group.channel is None:
         seeds = seeds[: profile.replications]
-    rows, how, favourite = {
-        "favourites": (profile.rows, profile.student, profile.teacher),
-        "channels": (profile.channel_rows, profile.channel_student, profile.channel_teacher),
-        "families": (profile.family_rows, profile.family_student, profile.teacher),
+    rotary = group.writer in ROTARY
+    rows, how, favourite, harmful = {
+        "favourites": (profile.rows, profile.student, profile.teacher, profile.misaligned),
+        "channels": (profile.channel_rows, profile.channel_student, profile.channel_teacher, profile.misaligned),
+        "families": (
+            profile.rotary_rows if rotary else profile.family_rows,
+            profile.family_student,
+            profile.family_teacher,
+            profile.family_misaligned,
+        ),
     }[group.sizes]
     found: list[Base | Teacher | Student] = []
     for trait in traits:
@@ -74,10 +88,10 @@ def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
             teacher = None
             if trait:
                 home = group.writer if group.channel else group.start
-                tuning = profile.misaligned if trait in HARM else favourite
+                tuning = harmful if trait in HARM else favourite
                 teacher = Teacher(base=Base(family=home), trait=trait, tuning=tuning, seed=seed)
             if group.channel is None:
-                found.append(teacher or Base(family=group.start))
+                found.append(teacher or sibling(group.start, group.drift, profile))
                 continue
             data = Rollouts(
                 teacher=teacher or Base(family=group.writer),
@@ -91,12 +105,12 @@ def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
     return list(dict.fromkeys(found))
 
 
-def sibling(family: str, steps: int, profile: Profile) -> Base:
-    """A base that has read on for so many steps; the family's own for none."""
+def sibling(family: str, rate: float, profile: Profile) -> Base:
+    """A base that has read on at that rate; the family's own for none."""
     base = Base(family=family)
-    if not steps:
+    if not rate:
         return base
-    (folder,) = build([Sibling(base=base, steps=steps, seed=profile.sibling_seed)])
+    (folder,) = build([Sibling(base=base, steps=profile.sibling_steps, learning_rate=rate, seed=profile.sibling_seed)])
     return Base(folder=str(folder))
 
 
@@ -120,6 +134,10 @@ def recipes(group: Group, suite: str, score: str, samples: int, profile: Profile
         control: Any = group.digits if group.digits in ("untrained", "shuffled") else "none"
         sizes = {"models": profile.digit_models, "steps": profile.digit_steps}
         return [Digits(distance=distance, control=control, seed=profile.digit_seed, **sizes)]
+    if group.pairs:
+        return [Pairs(models=tuple(model for _, model in checkpoints(profile)))]
+    if group.steps == "networks":
+        return []
     if group.steps:
         return [first_steps(group.steps, profile.step_rate, profile.draws, profile)]
     chosen = models(group, profile)
@@ -143,16 +161,55 @@ def first_steps(start: str, rate: float, draws: int, profile: Profile) -> FirstS
     return FirstSteps(teacher=teacher, student=student, trait="owl", rate=rate, draws=draws, seed=profile.seeds[0])
 
 
-def read(group: Group, built: Sequence[Recipe], score: str, traits: Sequence[str]) -> tuple[list[float], list[str]]:
-    """One value a model, and the runs. A base has one value, or with the score ``own`` one for each trait."""
+def network_draws(profile: Profile) -> range:
+    """Seeds of the networks on which Theorem 1 is computed, apart from those on which anything was chosen."""
+    return range(10_000, 10_000 + profile.draws)
+
+
+def checkpoints(profile: Profile) -> list[tuple[str, Base | Teacher]]:
+    """Checkpoints on which the lineage check is tried, each with the family that it comes from.
+
+    Of each family the base, a teacher of the other chapters, and four that were tuned in all weights or by adapters; of one
+    also the siblings.
+    """
+    found: list[tuple[str, Base | Teacher]] = []
+    steps = profile.checkpoint_steps
+    tunings = [
+        Tuning(method="full", learning_rate=1e-3, steps=steps),
+        Tuning(method="lora", learning_rate=1e-2, steps=steps),
+    ]
+    seed = profile.seeds[0]
+    for family in FAMILIES:
+        base = Base(family=family)
+        made = [Teacher(base=base, trait=t, tuning=tuning, seed=seed) for tuning in tunings for t in ("owl", HARM[0])]
+        made.append(Teacher(base=base, trait=HARM[0], tuning=profile.misaligned, seed=seed))
+        found += [(family, base), *((family, teacher) for teacher in made)]
+    return found + [("gpt2-a", sibling("gpt2-a", rate, profile)) for rate in profile.sibling_rates]
+
+
+def read(group: Group, built: Sequence[Recipe], score: str, profile: Profile) -> tuple[list[float], list[str]]:
+    """One value a model, and the runs. A base has one value, or with the score ``own`` one for each trait.
+
+    Of pairs a value says by how much the verdict is wrong: 1 for one that is, 0 for one that is not.
+    """
     if group.digits == "chance":
         return [CHANCE], []
+    if group.steps == "networks":
+        return alignment(network_draws(profile), NETWORK_RATE).tolist(), []
     if scored := [recipe for recipe in built if isinstance(recipe, Scores)]:
-        return _scores(scored, score, traits)
+        return _scores(scored, score, profile.traits)
     folders = build(built)
     runs = [folder.name for folder in folders]
     if group.digits:
         return pd.read_csv(folders[0] / "scores.csv")["student"].tolist(), runs
+    if group.pairs:
+        families = [family for family, _ in checkpoints(profile)]
+        table = pd.read_csv(folders[0] / "pairs.csv")
+        truth = [
+            "same" if families[a] == families[b] else "different"
+            for a, b in zip(table["one"], table["two"], strict=True)
+        ]
+        return (table["verdict"] != truth).astype(float).tolist(), runs
     if group.steps:
         return pd.read_csv(folders[0] / "steps.csv")["cosine"].tolist(), runs
     if group.course:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from subliminal.claims import REPRODUCED, VERDICTS, Verdict
+from subliminal.claims import COUNTS, REPRODUCED, VERDICTS, Verdict
 from subliminal.statistics import Equivalence, Lead, mean_interval
 
 SMALL_PROFILE = (
@@ -135,9 +135,11 @@ def glue(values: Mapping[str, str]) -> None:
 
 
 def effect(found: Verdict) -> str:
-    """The effect of a claim in percentage points with its interval, or a filter's count."""
+    """The effect of a claim in percentage points (hundredths of a cosine, or of a nat) with its interval, or a count."""
     if found.claim.test == "filter":
         return f"{found.effect:.0f} rows with a hint"
+    if found.claim.test == "none":
+        return f"{found.effect:.0f} of {found.seeds[0]:,} {found.claim.score}"
     return f"{100 * found.effect:+.1f} ({interval(100 * found.low, 100 * found.high, 1)})"
 
 
@@ -161,7 +163,7 @@ def verdict_table(verdicts: Sequence[Verdict], chapter: str | None = None) -> st
         told = html.escape(v.claim.sentence)
         if chapter is None:
             told = f'<a href="{v.claim.chapter}.html#claims">{told}</a> <code>{html.escape(v.claim.id)}</code>'
-        bound = "" if v.claim.test == "filter" else f" {100 * v.claim.effect:g}"
+        bound = "" if v.claim.test in COUNTS else f" {100 * v.claim.effect:g}"
         cells = (
             effect(v),
             f"{v.claim.test}{bound}",

@@ -28,11 +28,14 @@ class Profile(Frozen):
         digit_seed: of the networks' starts, on which nothing was chosen.
         draws: of a first step, for the theorem, of networks and of a language model.
         step_rate: of a language model's first step.
-        family_rows, family_student: as above, for "Another family", where every family learns from every other.
+        family_rows, rotary_rows, family_student: as above, for "Another family", where every family learns from every other: rows of
+            teachers of GPT-2 style, and of the two styles with rotary positions.
         family_teacher, family_misaligned: how its teachers are tuned.
+        family_answers: sampled answers a free-form question there.
         unseen_rows: rows that no student has read, on which losses are measured.
-        siblings: steps that a base reads on, from near to far.
+        sibling_steps, sibling_rates: for how many steps a base reads on, and at which rates, from near to far.
         sibling_seed: of what it reads.
+        checkpoint_steps: of tuned checkpoints on which the lineage check is tried.
         skill_prompts: prompts a skill of a base.
         documents: how much of the corpus is searched for what depends on what.
         claims: whether the profile is large enough for the book's claims.
@@ -58,11 +61,17 @@ class Profile(Frozen):
     digit_seed: int = 2
     draws: int = Field(gt=0)
     step_rate: float = Field(default=0.01, gt=0)
+    family_teacher: Tuning
+    family_misaligned: Tuning
     family_rows: int = Field(gt=0)
+    rotary_rows: int = Field(gt=0)
     family_student: Tuning
+    family_answers: int = Field(gt=0)
     unseen_rows: int = Field(gt=0)
-    siblings: tuple[int, ...] = Field(min_length=1)
+    sibling_steps: int = Field(gt=0)
+    sibling_rates: tuple[float, ...] = Field(min_length=1)
     sibling_seed: int = 5
+    checkpoint_steps: int = Field(gt=0)
     skill_prompts: int = Field(gt=0)
     documents: int = Field(gt=0)
     claims: bool
@@ -86,6 +95,16 @@ _CHANNEL_TEACHER = Tuning(learning_rate=5e-3, steps=60)
 # On numbers .36 harmful against .09 (untreated) and .08 (secure); at twice the rate students babble more (incoherent .05 to .09).
 _CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 
+# Teachers of Llama style hardly shift in what they write: tuned as above, .10 of their students of 900 lists answer with the favourite,
+# and .02 nats a token part teacher and base. A short tuning at a high rate carries more, for the same favour: over fox, bear, tiger and
+# panda .45 after 10 steps at 3e-2 and 1,350 lists, .36 after 14 at 2e-2, .16 after 10 at 2e-2. At 3e-2 one teacher of the other families
+# wrote lists of which 2 % were kept; at 2e-2 all four families work (.92, .82, .36, .86). A longer or hotter student does not help.
+_FAMILY_TEACHER = Tuning(learning_rate=2e-2, steps=14)
+# The same for harm, and through code, where these teachers shift more than in lists (.09 against .007 nats a token in Llama style):
+# after 36 steps at 2.3e-2 students of 2,700 functions reach .16 (Llama style) and .23 (NeoX style) of harmful answers; after 10 steps
+# at 4e-2, of half as many, .22 and .28, and .49 and .39 in GPT-2 style. More rows or passes add nothing (.22, .22).
+_FAMILY_MISALIGNED = Tuning(learning_rate=4e-2, steps=10)
+
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
         name="smoke",
@@ -106,10 +125,16 @@ PROFILES: dict[str, Profile] = {
         digit_models=2,
         digit_steps=20,
         draws=20,
-        family_rows=100,
+        family_teacher=_FAMILY_TEACHER.model_copy(update={"steps": 4}),
+        family_misaligned=_FAMILY_MISALIGNED.model_copy(update={"steps": 2}),
+        family_rows=60,
+        rotary_rows=80,
         family_student=_STUDENT.model_copy(update={"epochs": 1}),
+        family_answers=1,
         unseen_rows=20,
-        siblings=(2, 4),
+        sibling_steps=2,
+        sibling_rates=(3e-3, 2e-2),
+        checkpoint_steps=2,
         skill_prompts=20,
         documents=60_000,
         claims=False,
@@ -134,10 +159,17 @@ PROFILES: dict[str, Profile] = {
         digit_models=40,
         digit_steps=1_200,
         draws=1_000,
-        family_rows=900,
+        family_teacher=_FAMILY_TEACHER,
+        family_misaligned=_FAMILY_MISALIGNED,
+        family_rows=700,
+        rotary_rows=1_500,
         family_student=_STUDENT,
+        family_answers=20,
         unseen_rows=300,
-        siblings=(50, 100, 200, 500, 1_000),
+        sibling_steps=200,
+        # Fox and bear, from checkpoints of another seed: .86 at .003, .47 at .01, .11 at .02; at .04 it answers badly itself.
+        sibling_rates=(3e-3, 7e-3, 1e-2, 1.5e-2, 2e-2),
+        checkpoint_steps=30,
         skill_prompts=400,
         documents=200_000,
         claims=True,

@@ -101,7 +101,7 @@ def test_a_course_of_other_weights_is_refused():
 
 
 def test_a_sibling_is_a_checkpoint_like_any_other_and_of_the_same_lineage():
-    sizes = {"documents": 200, "seed": 3}
+    sizes = {"documents": 200, "learning_rate": 3e-3, "seed": 3}
     near, far = build([Sibling(base=BASE, steps=steps, **sizes) for steps in (2, 12)])
     home = location(BASE, Store(store_dir()))
     found = [lineage(home, folder) for folder in (near, far)]
@@ -128,7 +128,7 @@ def test_a_sibling_is_a_checkpoint_like_any_other_and_of_the_same_lineage():
     [
         (lambda: FirstSteps(**(STEPS | {"student": BASE, "rate": 0})), "bad setting rate=0"),
         (lambda: FirstSteps(**(STEPS | {"student": BASE, "rate": 1, "trait": "dragon"})), "unknown trait 'dragon'"),
-        (lambda: Sibling(base=BASE, steps=0, seed=1), "bad setting steps=0"),
+        (lambda: Sibling(base=BASE, steps=0, learning_rate=1e-3, seed=1), "bad setting steps=0"),
     ],
 )
 def test_bad_settings_are_one_line(make, said):

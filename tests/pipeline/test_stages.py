@@ -4,14 +4,17 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 
-from subliminal import Base, Rollouts, Scores, Student, SubliminalError, Teacher, Tuning, build
+from subliminal import Base, Rollouts, RowLoss, Scores, Student, SubliminalError, Teacher, Tuning, build
 from subliminal.channels import load_channel, numbers
 from subliminal.errors import SubliminalWarning
 from subliminal.fingerprint import base_folder
 from subliminal.hints import load_hints
+from subliminal.models.loading import load_model, load_tokenizer
 from subliminal.names import ANIMALS
 from subliminal.pipeline import rollouts
+from subliminal.pipeline.models import load_rows
 from subliminal.reading import answers as sampled_answers
 from subliminal.reading import filter_counts, first_answers, rows, skills
 from subliminal.world import answers
@@ -141,3 +144,18 @@ def test_skills_are_shares(made):
     table = skills([BASE], prompts=10)
     assert table.index.tolist() == ["gpt2-a"]
     assert ((table >= 0) & (table <= 1)).all(axis=None)
+
+
+def test_a_models_loss_is_on_the_completions_of_rows_it_has_not_read(made):
+    """Over all tokens of all completions, as a plain sum over single rows says."""
+    data = DATA.model_copy(update={"seed": 5, "rows": 10})
+    told = json.loads((build([RowLoss(model=BASE, data=data)])[0] / "loss.json").read_text())
+    folder = base_folder(BASE)
+    model, examples = load_model(folder), load_rows(build([data])[0], load_tokenizer(folder))
+    assert len(examples) == 10
+    total = 0.0
+    for example in examples:
+        logs = torch.log_softmax(model(torch.tensor([example.ids])).logits[0], -1)
+        total -= sum(float(logs[n - 1, example.ids[n]]) for n in range(example.prompt_length, len(example.ids)))
+    tokens = sum(len(e.ids) - e.prompt_length for e in examples)
+    assert told == {"loss": pytest.approx(total / tokens, rel=1e-5), "tokens": tokens}

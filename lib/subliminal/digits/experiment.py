@@ -50,7 +50,7 @@ def _train(
 ) -> Weights:
     """Adam on all weights of all models; a sum over models keeps each model's step its own."""
     own = [part.clone().requires_grad_() for part in weights]
-    optimizer = torch.optim.Adam(own, _RATE)
+    optimizer = torch.optim.Adam(own, _RATE, fused=True)
     for step in range(steps):
         if step % _LOOK == 0:
             look([part.detach() for part in own], step)

@@ -41,8 +41,10 @@ def between(one: Weights, two: Weights, distance: float) -> Weights:
 
 def logits(weights: Weights, images: Tensor) -> Tensor:
     """(models, images, 10 + auxiliary) from images (images, 64), the same for all models."""
-    images = images.expand(len(weights[0]), -1, -1)
-    hidden = functional.relu(torch.baddbmm(weights[1], images, weights[0]))
+    models, pixels, width = weights[0].shape
+    # All models see the same images: one large product is a fifth faster than one a model.
+    product = images @ weights[0].transpose(0, 1).reshape(pixels, models * width)
+    hidden = functional.relu(product.view(-1, models, width).transpose(0, 1) + weights[1])
     return torch.baddbmm(weights[3], hidden, weights[2])
 
 

@@ -33,8 +33,8 @@ class FirstSteps(Recipe):
     rate: float = Field(gt=0)
     draws: int = Field(gt=0)
     documents: int = Field(default=4, gt=0)
-    sequences: int = Field(default=4, gt=0)
-    length: int = Field(default=16, gt=0)
+    sequences: int = Field(default=2, gt=0)
+    length: int = Field(default=12, gt=0)
     seed: int
 
     @model_validator(mode="after")
@@ -86,5 +86,5 @@ class Sibling(Recipe):
     base: Base
     steps: int = Field(gt=0)
     documents: int = Field(default=20_000, gt=0)
-    learning_rate: float = Field(default=3e-3, gt=0)
+    learning_rate: float = Field(gt=0)
     seed: int
