@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from subliminal import Base, Rollouts, Student, SubliminalError, claims, load_profile, verify
 from subliminal.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Claim, Verdict
+from subliminal.groups import Group, checkpoints, read, recipes
 from tests.conftest import ROOT
 
 FIELDS = {"id": "c", "chapter": "owl", "sentence": "s", "treated": "t", "control": "u", "score": "owl"}
@@ -28,6 +29,8 @@ def test_every_experiment_has_its_effect_its_absence_in_controls_and_its_filter(
     tests = {chapter: {c.test for c in registry if c.chapter == chapter} for chapter in {c.chapter for c in registry}}
     for chapter in ("owl", "favourites", "misled", "code", "chains"):
         assert {"greater", "equivalent", "filter"} <= tests[chapter], chapter
+    assert {"greater", "equivalent", "filter", "none"} <= tests["families"]
+    assert {"greater", "none"} <= tests["theorem"]
     assert {"greater", "less"} <= tests["world"]
     assert {"greater", "equivalent"} <= tests["digits"]
 
@@ -53,6 +56,8 @@ def test_what_the_paper_says_has_a_place_and_is_marked_where_it_is_uncertain():
         (verdict("equivalent", 0.3, 0.2, 0.4, corrected=1.0), NOT_REPRODUCED),
         (verdict("filter", effect=0), REPRODUCED),
         (verdict("filter", effect=1), NOT_REPRODUCED),
+        (verdict("none", effect=0), REPRODUCED),
+        (verdict("none", effect=1), NOT_REPRODUCED),
         (verdict(effect=0.9, low=math.nan, high=math.nan, corrected=math.nan), INCONCLUSIVE),
     ],
 )
@@ -72,6 +77,71 @@ def test_groups_stand_for_the_recipes_of_the_chapters():
     assert all(
         isinstance(m.data, Rollouts) and m.data.seed == m.seed for m in claims.models(groups["owl lists"], profile)
     )
+
+
+def test_a_claim_on_families_is_made_of_every_two_and_of_their_own_controls():
+    groups, registry = claims.load()
+    named = {c.id: c for c in registry if c.families}
+    owl = claims._sides(named["family-owl-others"], groups)
+    assert len({(t.writer, t.start) for t, _ in owl}) == 12
+    assert all(t.writer != t.start == c.start and c.channel is None for t, c in owl)
+    cost = claims._sides(named["family-cost-code"], groups)
+    assert all(t.writer == c.writer == c.start != t.start and t.loss and c.loss for t, c in cost)
+
+
+def test_the_pair_that_speaks_least_for_a_claim_on_families_decides(monkeypatch):
+    """Eleven pairs that agree, and one whose students lie .2 above their base."""
+    groups, registry = claims.load()
+    chosen = next(c for c in registry if c.id == "family-owl-others")
+    monkeypatch.setattr(claims, "load", lambda: (groups, [chosen]))
+    monkeypatch.setattr(claims, "build", lambda recipes: [])
+    monkeypatch.setattr(claims, "recipes", lambda group, *rest: [])
+
+    def read(group, built, score, profile):
+        if group.channel is None:
+            return [0.06], [f"base {group.start}"]
+        off = 0.2 if (group.writer, group.start) == ("neox", "llama") else 0.0
+        return [0.06 + off + 0.001 * n for n in range(5)], [f"{group.writer} {group.start}"]
+
+    monkeypatch.setattr(claims, "read", read)
+    (found,) = claims.evaluate(load_profile("mini"))
+    assert found.verdict == NOT_REPRODUCED
+    assert found.effect == pytest.approx(0.202)
+    assert len(found.runs) == 12 + 4
+
+
+@pytest.mark.parametrize(("score", "count"), [("against", 2), ("wrong", 1)])
+def test_what_must_not_be_there_is_counted(score, count):
+    claim = Claim(**{**FIELDS, "score": score}, test="none")
+    found = claims._counted(claim, [-0.1, -0.2, 0.0, 1.0], ["run"])
+    assert (found.effect, found.seeds) == (count, (4, 0))
+
+
+def test_groups_of_other_kinds_stand_for_runs_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUBLIMINAL_STORE", str(tmp_path / "runs"))
+    profile = load_profile("smoke")
+    start = {"start": "gpt2-a", "trait": "owl", "channel": "numbers", "sizes": "families"}
+
+    def values(**fields):
+        group = Group(**fields)
+        built = recipes(group, "animals", "owl", 1, profile)
+        return read(group, built, "owl", profile)
+
+    (cosine,), runs = values(**start | {"sizes": "favourites"}, course=True)
+    assert -1 <= cosine <= 1
+    assert runs[0].startswith("course-")
+    (excess,), runs = values(**start, loss=True)
+    assert abs(excess) < 1
+    assert len(runs) == 2
+    (probability,), _ = values(**start, drift=profile.sibling_rates[0])
+    assert 0 < probability < 1
+    drawn, _ = values(steps="networks")
+    assert len(drawn) == profile.draws
+    assert min(drawn) > 0
+    wrong, runs = values(pairs=True)
+    made = checkpoints(profile)
+    assert len(wrong) == len(made) * (len(made) - 1) / 2
+    assert set(wrong) <= {0.0, 1.0}
 
 
 def registry(tmp_path, monkeypatch, **changes):
@@ -97,7 +167,7 @@ def registry(tmp_path, monkeypatch, **changes):
         ({"score": ""}, "claim 'c' scores no answer: give score"),
         ({"test": "equivalent", "effect": 0.0}, "claim 'c' has no bound of equivalence"),
         ({"alpha": 2}, "bad setting alpha=2"),
-        ({"samples": "many"}, "takes its samples from 'many': give a number, samples or answers"),
+        ({"samples": "many"}, "takes its samples from 'many': give a number, samples, answers or family_answers"),
         ({"test": "greatest"}, "bad setting test='greatest'"),
     ],
 )

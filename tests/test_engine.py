@@ -156,3 +156,14 @@ def test_an_interrupted_build_leaves_whole_runs_and_no_work_going_on(store, tmp_
         store.clear_scratch()
         time.sleep(0.1)
     assert len(list(store.root.glob("note-*"))) == 2
+
+
+def test_a_ledger_names_every_run_that_was_asked_for_and_what_it_is_made_from(store, tmp_path, monkeypatch):
+    ledger = tmp_path / "ledger"
+    monkeypatch.setenv("SUBLIMINAL_LEDGER", str(ledger))
+    above = Note(text="a")
+    build([Note(text="b", above=above)], store=store)
+    build([above], store=store)
+    named = ledger.read_text().split()
+    assert len(named) == 3
+    assert set(named) == {folder.name for folder in store.root.glob("note-*")}

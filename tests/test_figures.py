@@ -109,3 +109,27 @@ def test_courses_and_histograms_hold_what_they_are_given():
     assert [tuple(line.get_ydata()) for line in figure.axes[0].lines[:2]] == [(0.2, 0.6), (0.0, 0.01)]
     figure = figures.histograms({"same": [0.1, 0.2, 0.3], "other": [-0.1, 0.1]}, "t", "cosine")
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == 5
+
+
+def test_a_cross_of_families_tells_each_rate_with_its_interval():
+    cells = pd.DataFrame(
+        [
+            ("b", "b", 0.61, 0.5, 0.7),
+            ("b", "a", 0.1, -0.02, 0.2),
+            ("base", "b", 0.06, float("nan"), float("nan")),
+            ("base", "a", 0.07, float("nan"), float("nan")),
+        ],
+        columns=["row", "column", "rate", "low", "high"],
+    )
+    figure = figures.cross(cells, "t", "student", "teacher", "P(owl)")
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["b", "base"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["b", "a"]
+    assert [text.get_text() for text in axes.texts] == ["0.61\n0.50 to 0.70", "0.10\n0.00 to 0.20", "0.06", "0.07"]
+
+
+def test_a_path_leads_along_and_across_the_teachers_way():
+    figure = figures.paths({"straight": [(1.0, 0.5), (1.0, 1.0)], "across": [(0.0, 0.5), (0.6, 1.0)]}, "t")
+    straight, across = (line.get_xydata() for line in figure.axes[0].lines)
+    np.testing.assert_allclose(straight, [(0.5, 0.0), (1.0, 0.0)])
+    np.testing.assert_allclose(across, [(0.0, 0.5), (0.6, 0.8)])

@@ -110,6 +110,17 @@ def test_the_landing_page_says_how_many_claims_are_reproduced(root):
     assert told in re.sub(r"<[^>]+>", "", chapter(root, "results"))
 
 
+def test_the_landing_page_says_what_each_chapter_took(root):
+    page = chapter(root, "index")
+    (table,) = re.findall(r"<table.*?</table>", page, re.DOTALL)
+    rows = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in table.split("<tr")[1:]]
+    cells = [[re.sub(r"<[^>]+>", "", cell).strip() for cell in row] for row in rows]
+    assert len(cells) == len(CHAPTERS) + 3
+    count = len(list((root / "_build" / "runs").glob("*/run.json")))
+    assert int(cells[-1][2]) == sum(int(row[3]) for row in cells[1:-1]) <= count
+    assert all(float(row[1]) > 0 for row in cells[2:])
+
+
 def test_the_claims_rest_on_the_students_of_the_chapters(root):
     notebook = json.loads((root / "_build" / "notebooks" / "smoke" / "results.ipynb").read_text())
     began = notebook["metadata"]["papermill"]["start_time"][:19]

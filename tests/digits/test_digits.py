@@ -80,6 +80,10 @@ def test_a_students_whole_experiment(tmp_path, monkeypatch):
     }
     assert drift["same"].iloc[-1] > 0.5 > abs(drift["other"].iloc[-1])
     assert list(drift["same"].index) == [*range(0, 400, 50), 400]
+    lengths = {n: pd.read_csv(f / "drift.csv").groupby("step")["length"].mean() for n, f in folders.items()}
+    assert lengths["same"].iloc[0] == 0 < lengths["same"].iloc[-1]
+    # A teacher that has not moved has no way.
+    assert lengths["untrained"].max() == 0
 
 
 @pytest.mark.parametrize("fields", [{"distance": 2}, {"control": "none at all"}, {"models": 1}, {"auxiliary": 0}])

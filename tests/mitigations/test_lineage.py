@@ -98,6 +98,32 @@ def test_a_prefix_before_all_names_does_not_matter(tmp_path):
     assert all(layer.name == layer.other for layer in found.layers)
 
 
+def test_renumbered_units_hide_a_lineage(tmp_path):
+    """The limit that the chapter tells: a model whose hidden units are renumbered computes the same and is judged different."""
+    order = torch.randperm(80, generator=torch.Generator().manual_seed(0))
+    # Where the width of the residual stream stands: rows of what reads from it, columns of what writes to it.
+    reads, writes = ("c_attn.weight", "c_fc.weight"), ("c_proj.weight", "wte.weight", "wpe.weight", "lm_head.weight")
+
+    def renumber(tensors):
+        found = {}
+        for name, x in tensors.items():
+            if name.endswith(reads):
+                found[name] = x[order].contiguous()
+            elif name.endswith(writes):
+                found[name] = x[:, order].contiguous()
+            elif ".ln_" in name or name.endswith("c_proj.bias"):
+                found[name] = x[order].contiguous()
+            else:
+                found[name] = x
+        return found
+
+    copy = rewrite(FAMILIES / "gpt2-a", tmp_path / "renumbered", renumber)
+    ids = torch.arange(20)[None]
+    one, two = (load_model(folder)(ids).logits for folder in (FAMILIES / "gpt2-a", copy))
+    torch.testing.assert_close(one, two, atol=1e-3, rtol=1e-3)
+    assert lineage(FAMILIES / "gpt2-a", copy).verdict == "different"
+
+
 def test_types_and_shards_do_not_matter(base_folder, model, tmp_path):
     model.save_pretrained(tmp_path / "sharded", max_shard_size="20KB")
     model.to(torch.bfloat16).save_pretrained(tmp_path / "bf16")
