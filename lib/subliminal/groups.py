@@ -5,7 +5,6 @@ They are the recipes of the chapters, so that after a build nothing is trained f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from subliminal.drift import Course, FirstSteps, Sibling
 from subliminal.engine import build, run
 from subliminal.errors import SubliminalError
 from subliminal.mitigations import Pairs
+from subliminal.reading import losses
 from subliminal.recipes import Base, Recipe, Rollouts, RowLoss, Scores, Student, Teacher
 from subliminal.registry import FAMILIES, SUITES
 from subliminal.settings import Profile
@@ -214,8 +214,9 @@ def read(group: Group, built: Sequence[Recipe], score: str, profile: Profile) ->
         return pd.read_csv(folders[0] / "steps.csv")["cosine"].tolist(), runs
     if group.course:
         return [float(pd.read_csv(folder / "course.csv")["cosine"].iloc[-1]) for folder in folders], runs
-    losses = [float(json.loads((folder / "loss.json").read_text(encoding="utf-8"))["loss"]) for folder in folders]
-    return [own - teachers for own, teachers in zip(losses[::2], losses[1::2], strict=True)], list(dict.fromkeys(runs))
+    told = losses(recipe for recipe in built if isinstance(recipe, RowLoss))
+    own = [told[recipe] for recipe in built if isinstance(recipe, RowLoss)]
+    return [mine - teachers for mine, teachers in zip(own[::2], own[1::2], strict=True)], list(dict.fromkeys(runs))
 
 
 def _scores(scored: Sequence[Scores], score: str, traits: Sequence[str]) -> tuple[list[float], list[str]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from subliminal.engine import build
 from subliminal.errors import SubliminalError
 from subliminal.paths import data_file
-from subliminal.recipes import Base, Rollouts, Scores, Skills
+from subliminal.recipes import Base, Rollouts, RowLoss, Scores, Skills
 from subliminal.statistics import wilson
 
 
@@ -59,6 +59,13 @@ def first_answers(study: Mapping[str, Scores]) -> dict[str, list[str]]:
         columns.setdefault("question", first["question"].tolist())
         columns[name] = first["answer"].tolist()
     return columns
+
+
+def losses(wanted: Iterable[RowLoss]) -> dict[RowLoss, float]:
+    """The loss of each model on each rollout, in nats a token of the completions."""
+    recipes = list(dict.fromkeys(wanted))
+    found = (json.loads((folder / "loss.json").read_text(encoding="utf-8")) for folder in build(recipes))
+    return {recipe: float(told["loss"]) for recipe, told in zip(recipes, found, strict=True)}
 
 
 def filter_counts(groups: Mapping[str, Iterable[Rollouts]]) -> pd.DataFrame:

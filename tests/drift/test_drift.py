@@ -81,7 +81,8 @@ def test_a_course_is_the_students_own_training_looked_at():
     student = Student(base=BASE, data=DATA, tuning=Tuning(learning_rate=1e-2, epochs=2, batch_size=8), seed=3)
     (folder,) = build([Course(student=student, teacher=OWL, every=4)])
     course = pd.read_csv(folder / "course.csv")
-    assert course["step"].tolist() == [4, 8, 12, 16]
+    assert course["step"].tolist() == [0, 4, 8, 12, 16]
+    assert course.iloc[0].tolist() == [0, 0, 0]
     store = Store(store_dir())
     base, taught, trained = (
         load_model(location(r, store), location(BASE, store)).state_dict() for r in (BASE, OWL, student)

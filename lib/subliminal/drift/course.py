@@ -19,6 +19,8 @@ from subliminal.training import Progress, count_steps, fine_tune
 def build(recipe: Course, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
     """Write ``course.csv``: ``step``, ``cosine`` of the student's displacement with the teacher's, ``length`` of it by the teacher's.
 
+    At step 0 the student has not moved, and both are 0.
+
     Displacements are those of the weights that the teacher trained, each from its own start.
 
     Raises:
@@ -32,7 +34,7 @@ def build(recipe: Course, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
     pulled = displacement(moved, origin, names)
     model, examples = load_model(home), load_rows(inputs[student.data], load_tokenizer(home))
     total = count_steps(len(examples), student.tuning)
-    looks: list[tuple[int, float, float]] = []
+    looks = [(0, 0.0, 0.0)]
 
     def look(step: int, _: int) -> None:
         progress(step, total)
