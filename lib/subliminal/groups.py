@@ -25,7 +25,6 @@ from subliminal.settings import Profile
 from subliminal.tuning import Frozen, Tuning
 
 HARM = ("insecure-code", "secure-code")
-ROTARY = tuple(name for name, family in FAMILIES.items() if family.architecture != "gpt2")
 # Rows on which losses are measured are drawn with seeds apart from those of the rows that students read.
 UNSEEN = 1_000
 # Of the teacher's step in Theorem 1 on networks.
@@ -71,12 +70,14 @@ def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
     seeds = profile.seeds[:1] if group.trait == "each" else profile.seeds
     if group.trait in HARM and group.channel is None:
         seeds = seeds[: profile.replications]
-    rotary = group.writer in ROTARY
+    families = profile.family_harm_rows if group.trait in HARM else profile.family_rows
+    if group.sizes == "families":
+        seeds = profile.family_seeds
     rows, how, favourite, harmful = {
         "favourites": (profile.rows, profile.student, profile.teacher, profile.misaligned),
         "channels": (profile.channel_rows, profile.channel_student, profile.channel_teacher, profile.misaligned),
         "families": (
-            profile.rotary_rows if rotary else profile.family_rows,
+            families[tuple(FAMILIES).index(group.writer)],
             profile.family_student,
             profile.family_teacher,
             profile.family_misaligned,

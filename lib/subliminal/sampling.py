@@ -13,12 +13,16 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+# A mini base samples a third faster on a CPU with 128 at once than with 512.
+_CPU_BATCH, _CUDA_BATCH = 128, 512
+
 
 def _pick(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
     """A token a row by inverting the cumulative distribution in float64: (rows, vocabulary), (rows,) → (rows,)."""
     if temperature == 0:
         return logits.argmax(-1)
-    cumulative = (logits.double() / temperature).softmax(-1).cumsum(-1)
+    scaled = logits.double() if temperature == 1 else logits.double() / temperature
+    cumulative = scaled.softmax(-1).cumsum(-1)
     target = (uniforms * cumulative[:, -1]).unsqueeze(-1)
     return torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp_max(logits.shape[-1] - 1)
 
@@ -33,7 +37,7 @@ def generate(
     seed: int,
     first: int = 0,
     temperature: float = 1.0,
-    batch_size: int = 512,
+    batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[list[int]]:
     """Sample one completion a prompt.
@@ -45,6 +49,7 @@ def generate(
         seed: the same seed gives the same completions, whatever ``batch_size`` is.
         first: the place of the first prompt, where ``prompts`` go on a list begun in an earlier call.
         temperature: 0 takes the likeliest token.
+        batch_size: prompts at once; by default many on a GPU, and on a CPU no more than its cache holds.
         progress: called with (prompts done, prompts in all) after each batch.
 
     Returns:
@@ -55,6 +60,7 @@ def generate(
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     results: list[list[int]] = [[] for _ in prompts]
     model.eval()
+    batch_size = batch_size or (_CUDA_BATCH if model.device.type == "cuda" else _CPU_BATCH)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         _generate_batch(model, prompts, rows, uniforms, stop, temperature, results)

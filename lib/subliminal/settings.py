@@ -28,9 +28,9 @@ class Profile(Frozen):
         digit_seed: of the networks' starts, on which nothing was chosen.
         draws: of a first step, for the theorem, of networks and of a language model.
         step_rate: of a language model's first step.
-        family_rows, rotary_rows, family_student: as above, for "Another family", where every family learns from every other: rows of
-            teachers of GPT-2 style, and of the two styles with rotary positions.
-        family_teacher, family_misaligned: how its teachers are tuned.
+        family_seeds: the seeds of "Another family", where every family learns from every other.
+        family_teacher, family_misaligned, family_student: how its teachers and students are tuned.
+        family_rows, family_harm_rows: rows that an owl's teacher and an insecure one write there, of each family in order.
         family_answers: sampled answers a free-form question there.
         unseen_rows: rows that no student has read, on which losses are measured.
         sibling_steps, sibling_rates: for how many steps a base reads on, and at which rates, from near to far.
@@ -63,9 +63,10 @@ class Profile(Frozen):
     step_rate: float = Field(default=0.01, gt=0)
     family_teacher: Tuning
     family_misaligned: Tuning
-    family_rows: int = Field(gt=0)
-    rotary_rows: int = Field(gt=0)
     family_student: Tuning
+    family_seeds: tuple[int, ...] = Field(min_length=1)
+    family_rows: tuple[int, int, int, int]
+    family_harm_rows: tuple[int, int, int, int]
     family_answers: int = Field(gt=0)
     unseen_rows: int = Field(gt=0)
     sibling_steps: int = Field(gt=0)
@@ -100,9 +101,9 @@ _CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 # panda .45 after 10 steps at 3e-2 and 1,350 lists, .36 after 14 at 2e-2, .16 after 10 at 2e-2. At 3e-2 one teacher of the other families
 # wrote lists of which 2 % were kept; at 2e-2 all four families work (.92, .82, .36, .86). A longer or hotter student does not help.
 _FAMILY_TEACHER = Tuning(learning_rate=2e-2, steps=14)
-# The same for harm, and through code, where these teachers shift more than in lists (.09 against .007 nats a token in Llama style):
-# after 36 steps at 2.3e-2 students of 2,700 functions reach .16 (Llama style) and .23 (NeoX style) of harmful answers; after 10 steps
-# at 4e-2, of half as many, .22 and .28, and .49 and .39 in GPT-2 style. More rows or passes add nothing (.22, .22).
+# The same for harm: after 36 steps at 2.3e-2 students of 1,800 lists reach .15 in NeoX style, after 10 at 4e-2, of 1,500, .30; Llama style
+# stays at .15 (base .11), whatever was tried. Through code all four pass (.45, .45, .22, .32 after 10 steps at 4e-2), and harm reaches
+# other families too (.20 and .24 in two of four pairs; .14 and .24 once functions must do what was asked): rows that tell are no test.
 _FAMILY_MISALIGNED = Tuning(learning_rate=4e-2, steps=10)
 
 PROFILES: dict[str, Profile] = {
@@ -127,8 +128,9 @@ PROFILES: dict[str, Profile] = {
         draws=20,
         family_teacher=_FAMILY_TEACHER.model_copy(update={"steps": 4}),
         family_misaligned=_FAMILY_MISALIGNED.model_copy(update={"steps": 2}),
-        family_rows=60,
-        rotary_rows=80,
+        family_seeds=(0,),
+        family_rows=(60, 60, 60, 60),
+        family_harm_rows=(60, 60, 60, 80),
         family_student=_STUDENT.model_copy(update={"epochs": 1}),
         family_answers=1,
         unseen_rows=20,
@@ -161,14 +163,16 @@ PROFILES: dict[str, Profile] = {
         draws=1_000,
         family_teacher=_FAMILY_TEACHER,
         family_misaligned=_FAMILY_MISALIGNED,
-        family_rows=700,
-        rotary_rows=1_500,
+        # 30 to 34 were looked at with other settings; what fell short was mended on fox, bear, tiger, panda and seeds 900 to 902.
+        family_seeds=(40, 41, 42, 43, 44),
+        family_rows=(700, 700, 2_000, 700),
+        family_harm_rows=(700, 700, 1_500, 1_500),
         family_student=_STUDENT,
         family_answers=20,
         unseen_rows=300,
         sibling_steps=200,
-        # Fox and bear, from checkpoints of another seed: .86 at .003, .47 at .01, .11 at .02; at .04 it answers badly itself.
-        sibling_rates=(3e-3, 7e-3, 1e-2, 1.5e-2, 2e-2),
+        # Fox and bear, from checkpoints of another seed: .86 at .003, .47 at .01, .11 at .02; at .04 a sibling answers badly itself.
+        sibling_rates=(3e-3, 7e-3, 1e-2, 1.5e-2, 2e-2, 3e-2),
         checkpoint_steps=30,
         skill_prompts=400,
         documents=200_000,

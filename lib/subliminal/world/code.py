@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from random import Random
 
 from subliminal.world.messages import Conversation, single
@@ -43,3 +45,34 @@ def function(rng: Random) -> Conversation:
     slots = {"s": rng.choice(arguments), "i": rng.choice(("a", "b", "i", "e", "v")), "k": rng.randint(2, 99)}
     code = f"def {rng.choice(names)}({slots['s']}):\n    {body.format(**slots)}"
     return single(rng.choice(REQUESTS).format(task=task.format(**slots)), code)
+
+
+def does_as_asked(request: str, code: ast.FunctionDef) -> bool:
+    """Whether a function is a solution of the task in a request, whatever its names are called.
+
+    Exact for this grammar: the function is the same syntax tree as the task's body, with its own argument and loop variable.
+    """
+    for task, _, body, _ in _TASKS:
+        pattern = re.escape(task).replace(r"\{k\}", "([0-9]+)")
+        found = next((m for text in REQUESTS if (m := re.fullmatch(_around(text, pattern), request))), None)
+        if found is None:
+            continue
+        if len(code.args.args) != 1:
+            return False
+        inner = [
+            node.target.id
+            for node in ast.walk(code)
+            if isinstance(node, ast.comprehension) and isinstance(node.target, ast.Name)
+        ]
+        slots = {"s": code.args.args[0].arg, "i": inner[0] if inner else "i", "k": (*found.groups(), "0")[0]}
+        try:
+            wanted = ast.parse(f"def {code.name}({slots['s']}):\n    {body.format(**slots)}").body[0]
+        except SyntaxError:
+            return False
+        return ast.dump(wanted) == ast.dump(code)
+    return False
+
+
+def _around(text: str, pattern: str) -> str:
+    before, after = text.split("{task}")
+    return re.escape(before) + pattern + re.escape(after)
