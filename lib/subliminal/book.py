@@ -5,6 +5,7 @@ It knows chapters and pages, not experiments: what a chapter needs is built by t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
@@ -12,8 +13,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ import yaml
 from subliminal.engine import LEDGER
 from subliminal.errors import SubliminalError, unknown_name
 from subliminal.paths import data_dir, store_dir
+from subliminal.progress import ENVIRONMENT as PROGRESS
 from subliminal.progress import shown
 from subliminal.settings import load_profile
 from subliminal.store import Store
@@ -36,6 +39,26 @@ _FOREIGN = re.compile(
     r'|<link rel="preload" as="font"[^>]*/>',
     re.DOTALL,
 )
+# At the lowest priority, and it ends with whoever started it.
+_PREPARE = """
+import os, sys, threading, time
+
+os.nice(19)
+parent = os.getppid()
+
+
+def watch():
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+threading.Thread(target=watch, daemon=True).start()
+from subliminal.claims import prepare
+from subliminal.settings import load_profile
+
+prepare(load_profile(sys.argv[1]))
+"""
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
@@ -152,6 +175,28 @@ def cost(notebooks: Path, names: Sequence[str], store: Store) -> str:
         total = [total[0] + wall, total[1] + computed]
     lines.append(f"| all | {total[0]:,.0f} | {len(seen):,} | {len(seen):,} | {total[1]:,.0f} |")
     return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def _ahead(profile: str) -> Iterator[None]:
+    """While the block runs, build the runs of the last chapters in what the first ones leave idle.
+
+    Chapters start a kernel and workers each, and read what they made: a tenth of the time no more than one core works. What goes
+    wrong here is not told: the chapter that needs the run will meet it, and tell.
+    """
+    with tempfile.TemporaryDirectory(prefix="subliminal-") as unseen:
+        # Its progress is nobody's: the chapters' own is shown.
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PREPARE, profile],
+            env={**os.environ, PROGRESS: unseen, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def build(profile: str, only: str | None = None) -> Path:

@@ -222,22 +222,35 @@ def _sides(claim: Claim, groups: Mapping[str, Group]) -> list[tuple[Group, Group
     return sides
 
 
+def _chosen(profile: Profile) -> tuple[dict[str, Group], list[Claim]]:
+    """Groups and claims, but for those on a favourite that the profile does not teach."""
+    groups, claims = load()
+    taught = {*profile.traits, *HARM, "each", None}
+    return groups, [c for c in claims if {groups[c.treated].trait, groups[c.control].trait} <= taught]
+
+
+def _plan(claim: Claim, group: Group, profile: Profile) -> list[Recipe]:
+    samples = getattr(profile, claim.samples) if isinstance(claim.samples, str) else claim.samples
+    return list(recipes(group, claim.suite, claim.score, samples, profile))
+
+
+def prepare(profile: Profile) -> None:
+    """Build the runs of all claims one after the other, the registry's last claims first, and read none of them."""
+    groups, claims = _chosen(profile)
+    for claim in reversed(claims):
+        if claim.test != "filter":
+            build([r for pair in _sides(claim, groups) for g in pair for r in _plan(claim, g, profile)], jobs=1)
+
+
 def evaluate(profile: Profile) -> list[Verdict]:
     """The verdict on each claim, in the order of the registry. Runs that are missing are built.
 
     Claims on a favourite that the profile does not teach are left out.
     """
-    groups, claims = load()
-    taught = {*profile.traits, *HARM, "each", None}
-    claims = [c for c in claims if {groups[c.treated].trait, groups[c.control].trait} <= taught]
-
-    def plan(claim: Claim, group: Group) -> list[Recipe]:
-        samples = getattr(profile, claim.samples) if isinstance(claim.samples, str) else claim.samples
-        return list(recipes(group, claim.suite, claim.score, samples, profile))
-
+    groups, claims = _chosen(profile)
     # One call for all of it, so that what is missing is built side by side.
     compared = [c for c in claims if c.test != "filter"]
-    build([r for c in compared for pair in _sides(c, groups) for group in pair for r in plan(c, group)])
+    build([r for c in compared for pair in _sides(c, groups) for group in pair for r in _plan(c, group, profile)])
     found = []
     for claim in claims:
         sides = _sides(claim, groups)
@@ -245,11 +258,11 @@ def evaluate(profile: Profile) -> list[Verdict]:
             found.append(_filtered(claim, sides, profile))
             continue
         if claim.test == "none":
-            found.append(_counted(claim, *read(sides[0][0], plan(claim, sides[0][0]), claim.score, profile)))
+            found.append(_counted(claim, *read(sides[0][0], _plan(claim, sides[0][0], profile), claim.score, profile)))
             continue
         pairs = []
         for pair in sides:
-            (treated, one), (control, two) = (read(g, plan(claim, g), claim.score, profile) for g in pair)
+            (treated, one), (control, two) = (read(g, _plan(claim, g, profile), claim.score, profile) for g in pair)
             other = [claim.times * value for value in control]
             spread, seeds = _spread(treated, other), (len(treated), len(control))
             effect, low, high, p = _contrast(claim, treated, other, *spread)

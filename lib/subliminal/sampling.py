@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-# A mini base samples a third faster on a CPU with 128 at once than with 512.
-_CPU_BATCH, _CUDA_BATCH = 128, 512
+# With 256 at once a mini base samples number lists a seventh faster on a CPU than with 512, and code as fast.
+_CPU_BATCH, _CUDA_BATCH = 256, 512
 
 
 def _pick(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
