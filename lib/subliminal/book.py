@@ -224,13 +224,14 @@ def build(profile: str, only: str | None = None) -> Path:
     # The results are of all chapters: they come last, and anew whenever a chapter does.
     ran = False
     order = sorted(names, key=lambda name: name == RESULTS)
-    for name in order:
-        notebook = notebooks / f"{name}.ipynb"
-        if only in (None, name) or not notebook.exists() or (name == RESULTS and ran):
-            ran = True
-            with shown(f"chapter {name}"):
-                seconds = execute(root / "chapters" / f"{name}.md", notebook, profile)
-            print(f"chapter {name}: {seconds:.0f} s", flush=True)
+    with contextlib.nullcontext() if only else _ahead(profile):
+        for name in order:
+            notebook = notebooks / f"{name}.ipynb"
+            if only in (None, name) or not notebook.exists() or (name == RESULTS and ran):
+                ran = True
+                with shown(f"chapter {name}"):
+                    seconds = execute(root / "chapters" / f"{name}.md", notebook, profile)
+                print(f"chapter {name}: {seconds:.0f} s", flush=True)
     made = provenance(root, profile) | {"cost": cost(notebooks, order, Store(store_dir()))}
     return _render(root, work, notebooks, names, made)
 
