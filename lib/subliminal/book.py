@@ -39,7 +39,7 @@ _FOREIGN = re.compile(
     r'|<link rel="preload" as="font"[^>]*/>',
     re.DOTALL,
 )
-# At the lowest priority, and it ends with whoever started it.
+# It gives way to the chapters, and ends with whoever started it.
 _PREPARE = """
 import os, sys, threading, time
 
@@ -179,9 +179,9 @@ def cost(notebooks: Path, names: Sequence[str], store: Store) -> str:
 
 @contextlib.contextmanager
 def _ahead(profile: str) -> Iterator[None]:
-    """While the block runs, build the runs of the last chapters in what the first ones leave idle.
+    """While the block runs, build the runs of the last chapters beside the first ones, so that no core is idle.
 
-    Chapters start a kernel and workers each, and read what they made: a tenth of the time no more than one core works. What goes
+    A chapter starts a kernel and workers, and reads what they made: for a tenth of the time one core at most would work. What goes
     wrong here is not told: the chapter that needs the run will meet it, and tell.
     """
     with tempfile.TemporaryDirectory(prefix="subliminal-") as unseen:
