@@ -5,7 +5,6 @@ It knows chapters and pages, not experiments: what a chapter needs is built by t
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import platform
@@ -13,9 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,6 @@ import yaml
 from subliminal.engine import LEDGER
 from subliminal.errors import SubliminalError, unknown_name
 from subliminal.paths import data_dir, store_dir
-from subliminal.progress import ENVIRONMENT as PROGRESS
 from subliminal.progress import shown
 from subliminal.settings import load_profile
 from subliminal.store import Store
@@ -39,26 +36,6 @@ _FOREIGN = re.compile(
     r'|<link rel="preload" as="font"[^>]*/>',
     re.DOTALL,
 )
-# It gives way to the chapters, and ends with whoever started it.
-_PREPARE = """
-import os, sys, threading, time
-
-os.nice(19)
-parent = os.getppid()
-
-
-def watch():
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
-threading.Thread(target=watch, daemon=True).start()
-from subliminal.claims import prepare
-from subliminal.settings import load_profile
-
-prepare(load_profile(sys.argv[1]))
-"""
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
@@ -177,28 +154,6 @@ def cost(notebooks: Path, names: Sequence[str], store: Store) -> str:
     return "\n".join(lines)
 
 
-@contextlib.contextmanager
-def _ahead(profile: str) -> Iterator[None]:
-    """While the block runs, build the runs of the last chapters beside the first ones, so that no core is idle.
-
-    A chapter starts a kernel and workers, and reads what they made: for a tenth of the time one core at most would work. What goes
-    wrong here is not told: the chapter that needs the run will meet it, and tell.
-    """
-    with tempfile.TemporaryDirectory(prefix="subliminal-") as unseen:
-        # Its progress is nobody's: the chapters' own is shown.
-        process = subprocess.Popen(
-            [sys.executable, "-c", _PREPARE, profile],
-            env={**os.environ, PROGRESS: unseen, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
-
-
 def build(profile: str, only: str | None = None) -> Path:
     """Run the chapters and render the book; the old pages stay until the new ones are whole.
 
@@ -224,14 +179,13 @@ def build(profile: str, only: str | None = None) -> Path:
     # The results are of all chapters: they come last, and anew whenever a chapter does.
     ran = False
     order = sorted(names, key=lambda name: name == RESULTS)
-    with contextlib.nullcontext() if only else _ahead(profile):
-        for name in order:
-            notebook = notebooks / f"{name}.ipynb"
-            if only in (None, name) or not notebook.exists() or (name == RESULTS and ran):
-                ran = True
-                with shown(f"chapter {name}"):
-                    seconds = execute(root / "chapters" / f"{name}.md", notebook, profile)
-                print(f"chapter {name}: {seconds:.0f} s", flush=True)
+    for name in order:
+        notebook = notebooks / f"{name}.ipynb"
+        if only in (None, name) or not notebook.exists() or (name == RESULTS and ran):
+            ran = True
+            with shown(f"chapter {name}"):
+                seconds = execute(root / "chapters" / f"{name}.md", notebook, profile)
+            print(f"chapter {name}: {seconds:.0f} s", flush=True)
     made = provenance(root, profile) | {"cost": cost(notebooks, order, Store(store_dir()))}
     return _render(root, work, notebooks, names, made)
 

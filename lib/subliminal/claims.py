@@ -234,14 +234,6 @@ def _plan(claim: Claim, group: Group, profile: Profile) -> list[Recipe]:
     return list(recipes(group, claim.suite, claim.score, samples, profile))
 
 
-def prepare(profile: Profile) -> None:
-    """Build the runs of all claims one after the other, the registry's last claims first, and read none of them."""
-    groups, claims = _chosen(profile)
-    for claim in reversed(claims):
-        if claim.test != "filter":
-            build([r for pair in _sides(claim, groups) for g in pair for r in _plan(claim, g, profile)], jobs=1)
-
-
 def evaluate(profile: Profile) -> list[Verdict]:
     """The verdict on each claim, in the order of the registry. Runs that are missing are built.
 
