@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subliminal import Base, Rollouts, Student, SubliminalError, claims, load_profile, verify
+from subliminal import Base, Rollouts, Student, SubliminalError, claims, engine, load_profile, verify
 from subliminal.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Claim, Verdict
 from subliminal.groups import Group, checkpoints, read, recipes
 from tests.conftest import ROOT
@@ -85,7 +85,7 @@ def test_a_claim_on_families_is_made_of_every_two_and_of_their_own_controls():
     owl = claims._sides(named["family-owl-others"], groups)
     assert len({(t.writer, t.start) for t, _ in owl}) == 12
     assert all(t.writer != t.start == c.start and c.channel is None for t, c in owl)
-    cost = claims._sides(named["family-cost-code"], groups)
+    cost = claims._sides(named["family-cost-harm"], groups)
     assert all(t.writer == c.writer == c.start != t.start and t.loss and c.loss for t, c in cost)
 
 
@@ -263,7 +263,7 @@ def test_a_build_that_is_broken_on_purpose_does_not_verify(tmp_path, monkeypatch
     assert old["c"]["verdict"] == REPRODUCED
     assert verify.differences(old, verify.summary(claims.evaluate(profile))) == []
 
-    whole = claims.run
+    whole = engine.run
 
     def shuffled(study):
         table = whole(study)
@@ -274,7 +274,7 @@ def test_a_build_that_is_broken_on_purpose_does_not_verify(tmp_path, monkeypatch
         return pd.DataFrame(table).assign(answer=labels)
 
     with monkeypatch.context() as patch:
-        patch.setattr(claims, "run", shuffled)
+        patch.setattr("subliminal.groups.run", shuffled)
         broken = verify.differences(old, verify.summary(claims.evaluate(profile)))
     assert broken[0].startswith("c: reproduced before, ")
 

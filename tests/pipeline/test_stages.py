@@ -155,7 +155,7 @@ def test_a_models_loss_is_on_the_completions_of_rows_it_has_not_read(made):
     assert len(examples) == 10
     total = 0.0
     for example in examples:
-        logs = torch.log_softmax(model(torch.tensor([example.ids])).logits[0], -1)
+        logs = torch.log_softmax(model(torch.tensor([example.ids])).logits[0], -1).detach()
         total -= sum(float(logs[n - 1, example.ids[n]]) for n in range(example.prompt_length, len(example.ids)))
     tokens = sum(len(e.ids) - e.prompt_length for e in examples)
     assert told == {"loss": pytest.approx(total / tokens, rel=1e-5), "tokens": tokens}
