@@ -113,7 +113,7 @@ def test_the_pair_that_speaks_least_for_a_claim_on_families_decides(monkeypatch)
 @pytest.mark.parametrize(("score", "count"), [("against", 2), ("wrong", 1)])
 def test_what_must_not_be_there_is_counted(score, count):
     claim = Claim(**{**FIELDS, "score": score}, test="none")
-    found = claims._counted(claim, [-0.1, -0.2, 0.0, 1.0], ["run"])
+    found = claims._wrong(claim, [-0.1, -0.2, 0.0, 1.0], ["run"])
     assert (found.effect, found.seeds) == (count, (4, 0))
 
 

@@ -142,9 +142,10 @@ def cost(notebooks: Path, names: Sequence[str], store: Store) -> str:
     seen: set[str] = set()
     total = [0.0, 0.0]
     for name in names:
-        ledger = (notebooks / f"{name}.ipynb").with_suffix(".runs")
+        notebook = notebooks / f"{name}.ipynb"
+        ledger = notebook.with_suffix(".runs")
         runs = set(ledger.read_text(encoding="utf-8").split()) if ledger.exists() else set()
-        told = nbformat.read(notebooks / f"{name}.ipynb", as_version=4).metadata.get("papermill", {})
+        told = nbformat.read(notebook, as_version=4).metadata.get("papermill", {})
         wall = float(told.get("duration") or 0)
         computed = sum(float(store.manifest(store.root / run)["seconds"]) for run in runs - seen)
         lines.append(f"| {{doc}}`{name}` | {wall:,.0f} | {len(runs):,} | {len(runs - seen):,} | {computed:,.0f} |")

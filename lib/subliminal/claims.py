@@ -66,7 +66,7 @@ class Claim(Frozen):
 
     @model_validator(mode="after")
     def _scored(self) -> Claim:
-        if self.test in ("greater", "less", "equivalent") and not self.score:
+        if self.test not in COUNTS and not self.score:
             raise ValueError(f"claim {self.id!r} scores no answer: give score")
         if self.test == "equivalent" and not self.effect:
             raise ValueError(f"claim {self.id!r} has no bound of equivalence: give effect")
@@ -159,15 +159,18 @@ def _filtered(claim: Claim, sides: Sequence[tuple[Group, Group]], profile: Profi
         count += sum(
             any(reasons) for reasons in zip(*(load_hints(n).find(data.channel, texts) for n in names), strict=True)
         )
-    nan, runs = float("nan"), tuple(folder.name for folder in folders)
-    return Verdict(claim, "", float(count), nan, nan, nan, nan, (len(rollouts), 0), 0.0, nan, runs)
+    return _counted(claim, count, len(rollouts), [folder.name for folder in folders])
 
 
-def _counted(claim: Claim, values: Sequence[float], runs: Sequence[str]) -> Verdict:
+def _wrong(claim: Claim, values: Sequence[float], runs: Sequence[str]) -> Verdict:
     """How many values are wrong: first steps below zero, or verdicts that are not as they should be."""
     wrong = sum(value > 0 for value in values) if claim.score == "wrong" else sum(value < 0 for value in values)
+    return _counted(claim, wrong, len(values), runs)
+
+
+def _counted(claim: Claim, count: int, of: int, runs: Sequence[str]) -> Verdict:
     nan = float("nan")
-    return Verdict(claim, "", float(wrong), nan, nan, nan, nan, (len(values), 0), 0.0, nan, tuple(runs))
+    return Verdict(claim, "", float(count), nan, nan, nan, nan, (of, 0), 0.0, nan, tuple(runs))
 
 
 def _spread(treated: Sequence[float], control: Sequence[float]) -> tuple[float, float]:
@@ -241,20 +244,23 @@ def evaluate(profile: Profile) -> list[Verdict]:
     """
     groups, claims = _chosen(profile)
     # One call for all of it, so that what is missing is built side by side.
-    compared = [c for c in claims if c.test != "filter"]
-    build([r for c in compared for pair in _sides(c, groups) for group in pair for r in _plan(c, group, profile)])
+    plans = {
+        c.id: [[(g, _plan(c, g, profile)) for g in pair] for pair in _sides(c, groups)]
+        for c in claims
+        if c.test != "filter"
+    }
+    build([r for plan in plans.values() for pair in plan for _, built in pair for r in built])
     found = []
     for claim in claims:
-        sides = _sides(claim, groups)
         if claim.test == "filter":
-            found.append(_filtered(claim, sides, profile))
+            found.append(_filtered(claim, _sides(claim, groups), profile))
             continue
         if claim.test == "none":
-            found.append(_counted(claim, *read(sides[0][0], _plan(claim, sides[0][0], profile), claim.score, profile)))
+            found.append(_wrong(claim, *read(*plans[claim.id][0][0], claim.score, profile)))
             continue
         pairs = []
-        for pair in sides:
-            (treated, one), (control, two) = (read(g, _plan(claim, g, profile), claim.score, profile) for g in pair)
+        for pair in plans[claim.id]:
+            (treated, one), (control, two) = (read(*side, claim.score, profile) for side in pair)
             other = [claim.times * value for value in control]
             spread, seeds = _spread(treated, other), (len(treated), len(control))
             effect, low, high, p = _contrast(claim, treated, other, *spread)

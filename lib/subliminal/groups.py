@@ -83,6 +83,7 @@ def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
             profile.family_misaligned,
         ),
     }[group.sizes]
+    start = sibling(group.start, group.drift, profile)
     found: list[Base | Teacher | Student] = []
     for trait in traits:
         for seed in seeds:
@@ -92,7 +93,7 @@ def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
                 tuning = harmful if trait in HARM else favourite
                 teacher = Teacher(base=Base(family=home), trait=trait, tuning=tuning, seed=seed)
             if group.channel is None:
-                found.append(teacher or sibling(group.start, group.drift, profile))
+                found.append(teacher or start)
                 continue
             data = Rollouts(
                 teacher=teacher or Base(family=group.writer),
@@ -102,7 +103,7 @@ def models(group: Group, profile: Profile) -> list[Base | Teacher | Student]:
                 seed=seed,
                 hints=group.hints,
             )
-            found.append(Student(base=sibling(group.start, group.drift, profile), data=data, tuning=how, seed=seed))
+            found.append(Student(base=start, data=data, tuning=how, seed=seed))
     return list(dict.fromkeys(found))
 
 
