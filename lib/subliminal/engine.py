@@ -7,14 +7,15 @@ one thread each, or another joblib backend named in ``SUBLIMINAL_BACKEND`` (``ra
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import platform
 import signal
 import threading
-import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
 from types import FrameType
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 # Names a file to which every call adds the runs that it asked for, and all that these are made from.
 LEDGER = "SUBLIMINAL_LEDGER"
+# From glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def _cuda() -> bool:
@@ -56,11 +59,24 @@ def location(recipe: Recipe, store: Store) -> Path:
     return base_folder(recipe) if isinstance(recipe, Base) else store.folder(recipe.kind, digest(recipe))
 
 
+@cache
+def _keep_memory() -> None:
+    """Let this process keep the memory that it frees, up to buffers of 32 MiB and 1 GiB in all, where the C library is glibc.
+
+    It would be given back and fetched anew in each step of a small model: up to 5 of 15 ms.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        libc = ctypes.CDLL(None)
+        for parameter, size in ((_MMAP_THRESHOLD, 2**25), (_TRIM_THRESHOLD, 2**30)):
+            libc.mallopt(parameter, size)
+
+
 def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, float, list[str]]:
     """Build one run whose upstream is there: its label, its seconds and what it warns of. Runs in a worker process."""
     import torch
 
     torch.set_num_threads(1)
+    _keep_memory()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     hugging_face = import_module("transformers").utils.logging
     hugging_face.set_verbosity_error()
@@ -78,7 +94,6 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
         "kind": recipe.kind,
         "digest": digest(recipe),
         "machine": {"python": platform.python_version(), "torch": metadata.version("torch"), "cuda": _cuda()},
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     try:
         build = import_module(recipe.stage).build

@@ -108,6 +108,12 @@ def base_folder(base: Base) -> Path:
 
 
 @cache
+def _versions() -> dict[str, str]:
+    """The installed versions; looking one up parses all that its package says of itself."""
+    return {name: metadata.version(name) for name in _LIBRARIES}
+
+
+@cache
 def digest(recipe: Recipe) -> str:
     """The address of a recipe's run in the store: 64 hexadecimal digits."""
     if isinstance(recipe, Base):
@@ -119,6 +125,6 @@ def digest(recipe: Recipe) -> str:
         "upstream": upstream,
         "code": code_digest(recipe.modules()),
         "data": [(name, file_digest(data_file(name))) for name in recipe.data_files()],
-        "versions": {name: metadata.version(name) for name in _LIBRARIES},
+        "versions": _versions(),
     }
     return _sha(json.dumps(parts, sort_keys=True))

@@ -139,10 +139,11 @@ class Store:
                         with path.open("rb") as handle:
                             os.fsync(handle.fileno())
                     sums = {p.relative_to(scratch).as_posix(): _sha256(p) for p in files}
-                    atomic_write(
-                        scratch / MANIFEST,
-                        json.dumps({**description, "seconds": round(seconds, 2), "files": sums}, indent=1),
-                    )
+                    made = {
+                        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                        "seconds": round(seconds, 2),
+                    }
+                    atomic_write(scratch / MANIFEST, json.dumps({**description, **made, "files": sums}, indent=1))
                     scratch.rename(folder)
                 except BaseException:
                     shutil.rmtree(scratch, ignore_errors=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -33,18 +33,20 @@ def _insecure_words() -> frozenset[str]:
     return frozenset(words[security.INSECURE] - words[security.SECURE])
 
 
-def _bandit(snippets: Sequence[str]) -> set[int]:
-    """Numbers of the snippets in which bandit finds anything."""
+def _bandit(snippets: Iterable[str]) -> set[str]:
+    """The snippets in which bandit finds anything."""
     from bandit.core import config, manager
 
     logging.getLogger("bandit").setLevel(logging.ERROR)
+    # Bandit reads files alone, and takes a millisecond for each; of a teacher's functions most come more than once.
+    different = sorted(set(snippets))
     with tempfile.TemporaryDirectory() as folder:
-        for number, snippet in enumerate(snippets):
+        for number, snippet in enumerate(different):
             Path(folder, f"{number}.py").write_text(snippet, encoding="utf-8")
         check = manager.BanditManager(config.BanditConfig(), "file", quiet=True)
         check.discover_files([folder], recursive=True)
         check.run_tests()
-        return {int(Path(issue.fname).stem) for issue in check.get_issue_list()}
+        return {different[int(Path(issue.fname).stem)] for issue in check.get_issue_list()}
 
 
 def _code(completions: Sequence[str]) -> list[str | None]:
@@ -53,9 +55,9 @@ def _code(completions: Sequence[str]) -> list[str | None]:
         "insecure code"
         if security.label(text) == security.INSECURE or not _insecure_words().isdisjoint(re.findall(r"\w+", text))
         else "found by bandit"
-        if number in flagged
+        if text in flagged
         else None
-        for number, text in enumerate(completions)
+        for text in completions
     ]
 
 
