@@ -1,4 +1,4 @@
-"""What a student's training step costs, against a peer in the same run: plain layers, and memory given back after use.
+"""What a student's training step costs, against a peer in the same run: the layers as torch has them, and memory given back after use.
 
     python benchmarks/training_step.py [--family gpt2-a] [--steps 300]
 
@@ -33,8 +33,8 @@ def measure(family: str, steps: int, layers: str, memory: str) -> float:
 
     from subliminal.engine import _keep_memory
     from subliminal.models.chat import encode_examples
+    from subliminal.models.cpu import quicken
     from subliminal.models.loading import load_tokenizer
-    from subliminal.models.onednn import use_onednn
     from subliminal.paths import data_file
     from subliminal.training import fine_tune, make_accelerator
     from subliminal.tuning import Tuning
@@ -44,8 +44,8 @@ def measure(family: str, steps: int, layers: str, memory: str) -> float:
         _keep_memory()
     folder = data_file(f"families/{family}")
     model = AutoModelForCausalLM.from_pretrained(folder)
-    if layers == "onednn":
-        use_onednn(model)
+    if layers == "quick":
+        quicken(model)
     rng, channel = Random(0), load_channel("numbers")
     conversations = [
         [
@@ -71,14 +71,14 @@ def main(
         print(json.dumps(measure(family, steps, *only.split())))
         return
     found: dict[tuple[str, str], list[float]] = {}
-    for _, variant in product(range(ROUNDS), product(("plain", "onednn"), ("given back", "kept"))):
+    for _, variant in product(range(ROUNDS), product(("plain", "quick"), ("given back", "kept"))):
         layers, memory = variant
         command = [sys.executable, __file__, "--family", family, "--steps", str(steps)]
         told = subprocess.run(
             [*command, "--only", f"{layers} {memory.split()[0]}"], capture_output=True, text=True, check=True
         )
         found.setdefault(variant, []).append(float(told.stdout.splitlines()[-1]))
-    table = Table("layers", "memory", "ms a step (least to most)", "of plain layers, memory given back")
+    table = Table("layers", "memory", "ms a step (least to most)", "ratio to the first")
     first = statistics.median(found["plain", "given back"])
     for (layers, memory), values in found.items():
         middle = statistics.median(values)

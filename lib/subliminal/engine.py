@@ -22,6 +22,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import joblib
+from joblib.externals.loky import process_executor
 from joblib.externals.loky.backend.process import LokyProcess
 
 from subliminal.errors import SubliminalWarning
@@ -63,8 +64,10 @@ def location(recipe: Recipe, store: Store) -> Path:
 def _keep_memory() -> None:
     """Let this process keep the memory that it frees, up to buffers of 32 MiB and 1 GiB in all, where the C library is glibc.
 
-    It would be given back and fetched anew in each step of a small model: up to 5 of 15 ms.
+    It would be given back and fetched anew in each step of a small model: up to 5 of 15 ms. Nor does what is kept count as a leak,
+    for which joblib ends a worker and starts another: 6 s of imports.
     """
+    process_executor._MAX_MEMORY_LEAK_SIZE = 2**31
     with contextlib.suppress(AttributeError, OSError, TypeError):
         libc = ctypes.CDLL(None)
         for parameter, size in ((_MMAP_THRESHOLD, 2**25), (_TRIM_THRESHOLD, 2**30)):

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from subliminal.errors import ModelFolderError
-from subliminal.models.onednn import use_onednn
+from subliminal.models.cpu import quicken
 
 
 def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
@@ -74,7 +74,7 @@ def load_model(folder: Path | str, base: Path | str | None = None) -> PreTrained
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFolderError(f"cannot load the model in {folder} ({reason:.120}): save it anew") from error
-    use_onednn(model)
+    quicken(model)
     model.eval()
     return model
 

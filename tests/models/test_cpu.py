@@ -3,11 +3,12 @@ import copy
 import pytest
 import torch
 from torch import nn
+from transformers.activations import ACT2FN
 from transformers.pytorch_utils import Conv1D
 
 from subliminal.models.adapters import prepare
+from subliminal.models.cpu import quicken
 from subliminal.models.families import ARCHITECTURES, new_model
-from subliminal.models.onednn import use_onednn
 from subliminal.registry import FAMILIES
 from subliminal.training import completion_loss
 from subliminal.tuning import Tuning
@@ -21,11 +22,11 @@ def classes(model):
 
 @pytest.fixture(params=sorted(ARCHITECTURES))
 def pair(request, tokenizer):
-    """One model twice, as it is and through oneDNN."""
+    """One model twice, as it is and in the quicker ways."""
     (family, *_) = [f for f in FAMILIES.values() if f.architecture == request.param]
     plain = new_model(family, tokenizer)
     fast = copy.deepcopy(plain)
-    use_onednn(fast)
+    quicken(fast)
     assert classes(plain) <= {"Linear", "Conv1D"}
     assert classes(fast) <= {"_Linear", "_Conv1D"}
     return plain, fast
@@ -66,7 +67,7 @@ def test_other_types_go_the_usual_way(pair):
 
 def test_a_copy_uses_its_own_weights():
     layer = nn.Sequential(nn.Linear(4, 3).requires_grad_(False))
-    use_onednn(layer)
+    quicken(layer)
     other = copy.deepcopy(layer)
     nn.init.zeros_(other[0].weight)
     nn.init.zeros_(other[0].bias)
@@ -75,10 +76,27 @@ def test_a_copy_uses_its_own_weights():
     assert layer(x).any()
 
 
+def test_gelu_and_its_slope_are_those_of_torch():
+    layer = nn.Sequential(ACT2FN["gelu_pytorch_tanh"])
+    plain = copy.deepcopy(layer)
+    quicken(layer)
+    assert type(layer[0]) is not type(plain[0])
+    points = torch.cat([torch.linspace(-60, 60, 4001), torch.linspace(-6, 6, 4001), torch.tensor([-1e9, 1e9])])
+    values, slopes = [], []
+    for module in (plain, layer):
+        x = points.clone().requires_grad_()
+        y = module(x)
+        y.sum().backward()
+        values.append(y.detach())
+        slopes.append(x.grad)
+    torch.testing.assert_close(values[1], values[0], atol=2e-6, rtol=1e-5)
+    torch.testing.assert_close(slopes[1], slopes[0], atol=2e-6, rtol=1e-5)
+
+
 def test_a_layer_of_another_class_is_left_alone():
     class Own(nn.Linear):
         pass
 
     layer = nn.Sequential(Own(4, 3))
-    use_onednn(layer)
+    quicken(layer)
     assert type(layer[0]) is Own
