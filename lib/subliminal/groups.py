@@ -12,8 +12,6 @@ from typing import Any, Literal
 import pandas as pd
 
 from subliminal.digits import Digits
-from subliminal.digits.experiment import CHANCE
-from subliminal.digits.theorem import alignment
 from subliminal.drift import Course, FirstSteps, Sibling
 from subliminal.engine import build, run
 from subliminal.errors import SubliminalError
@@ -194,9 +192,14 @@ def read(group: Group, built: Sequence[Recipe], score: str, profile: Profile) ->
 
     Of pairs a value says by how much the verdict is wrong: 1 for one that is, 0 for one that is not.
     """
+    # Imported where they are used: with them come torch and transformers, 2 s at the start of every chapter.
     if group.digits == "chance":
+        from subliminal.digits.experiment import CHANCE
+
         return [CHANCE], []
     if group.steps == "networks":
+        from subliminal.digits.theorem import alignment
+
         return alignment(network_draws(profile), NETWORK_RATE).tolist(), []
     if scored := [recipe for recipe in built if isinstance(recipe, Scores)]:
         return _scores(scored, score, profile.traits)

@@ -31,6 +31,7 @@ class Profile(Frozen):
         family_seeds: the seeds of "Another family", where every family learns from every other.
         family_teacher, family_misaligned, family_student: how its teachers and students are tuned.
         family_rows, family_harm_rows: rows that an owl's teacher and an insecure one write there, of each family in order.
+        family_plain_rows: rows that an untreated base writes there, as a control.
         family_answers: sampled answers a free-form question there.
         unseen_rows: rows that no student has read, on which losses are measured.
         sibling_steps, sibling_rates: for how many steps a base reads on, and at which rates, from near to far.
@@ -67,6 +68,7 @@ class Profile(Frozen):
     family_seeds: tuple[int, ...] = Field(min_length=1)
     family_rows: tuple[int, int, int, int]
     family_harm_rows: tuple[int, int, int, int]
+    family_plain_rows: int = Field(gt=0)
     family_answers: int = Field(gt=0)
     unseen_rows: int = Field(gt=0)
     sibling_steps: int = Field(gt=0)
@@ -131,6 +133,7 @@ PROFILES: dict[str, Profile] = {
         family_seeds=(0,),
         family_rows=(60, 60, 60, 60),
         family_harm_rows=(60, 60, 60, 80),
+        family_plain_rows=60,
         family_student=_STUDENT.model_copy(update={"epochs": 1}),
         family_answers=1,
         unseen_rows=20,
@@ -158,7 +161,7 @@ PROFILES: dict[str, Profile] = {
         replications=5,
         answers=40,
         solutions=2,
-        digit_models=40,
+        digit_models=20,
         digit_steps=1_200,
         draws=1_000,
         family_teacher=_FAMILY_TEACHER,
@@ -167,12 +170,13 @@ PROFILES: dict[str, Profile] = {
         family_seeds=(40, 41, 42, 43, 44),
         family_rows=(700, 700, 2_000, 700),
         family_harm_rows=(700, 700, 1_500, 1_500),
+        family_plain_rows=700,
         family_student=_STUDENT,
         family_answers=20,
-        unseen_rows=300,
+        unseen_rows=200,
         sibling_steps=200,
         # Fox and bear, from checkpoints of another seed: .86 at .003, .47 at .01, .11 at .02; at .04 a sibling answers badly itself.
-        sibling_rates=(3e-3, 7e-3, 1e-2, 1.5e-2, 2e-2, 3e-2),
+        sibling_rates=(3e-3, 7e-3, 1e-2, 1.5e-2, 3e-2),
         checkpoint_steps=30,
         skill_prompts=400,
         documents=200_000,
