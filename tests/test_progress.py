@@ -48,6 +48,23 @@ def test_a_log_gets_a_line_for_each_finished_run(tmp_path):
     assert shown.getvalue() == "building runs: 3 of 7 runs, last student seed 1 (20 s)\n"
 
 
+def test_a_log_also_tells_of_a_second_and_smaller_plan(tmp_path):
+    shown, turns = io.StringIO(), iter([(6, 7), (0, 3), (0, 3), (2, 3), (2, 3)])
+
+    class Stop:
+        left = 5
+
+        def wait(self, seconds):
+            self.left -= 1
+            done, total = next(turns)
+            progress.write_note(tmp_path / progress.PLAN, label="scores", done=done, total=total)
+            return not self.left
+
+    progress._watch(tmp_path, "building runs", Stop(), Console(file=shown, force_terminal=False, width=120))
+    told = [line.split(",")[0] for line in shown.getvalue().splitlines()]
+    assert told == ["building runs: 6 of 7 runs", "building runs: 2 of 3 runs"]
+
+
 def test_inner_displays_use_the_outer_one(monkeypatch, tmp_path):
     monkeypatch.setenv(progress.ENVIRONMENT, str(tmp_path))
     with progress.shown("inner") as folder:

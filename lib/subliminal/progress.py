@@ -75,18 +75,19 @@ def _watch(folder: Path, title: str, stop: threading.Event, console: Console) ->
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         overall = bars.add_task(title, total=None)
         rows: dict[str, Any] = {}
-        said = 0
+        said = (0, 0)
         while True:
             last = stop.wait(_EVERY)
             notes = _notes(folder)
             plan = notes.pop(PLAN, None)
             if plan:
                 bars.update(overall, completed=plan["done"], total=plan["total"] or None)
-                if not console.is_terminal and plan["done"] > said:
+                # A later plan of the same chapter may be smaller than the last.
+                if not console.is_terminal and plan["done"] and (plan["done"], plan["total"]) != said:
                     console.print(
                         f"{title}: {plan['done']} of {plan['total']} runs, last {plan['label']}", highlight=False
                     )
-                    said = plan["done"]
+                    said = (plan["done"], plan["total"])
             for name, note in notes.items():
                 if name not in rows:
                     rows[name] = bars.add_task(note["label"], total=note["total"])
