@@ -31,7 +31,7 @@ def measure(family: str, steps: int, layers: str, memory: str) -> float:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from subliminal.engine import _keep_memory
+    from subliminal.engine import keep_memory
     from subliminal.models.chat import encode_examples
     from subliminal.models.cpu import quicken
     from subliminal.models.loading import load_tokenizer
@@ -41,7 +41,7 @@ def measure(family: str, steps: int, layers: str, memory: str) -> float:
 
     torch.set_num_threads(1)
     if memory == "kept":
-        _keep_memory()
+        keep_memory()
     folder = data_file(f"families/{family}")
     model = AutoModelForCausalLM.from_pretrained(folder)
     if layers == "quick":

@@ -61,7 +61,7 @@ def location(recipe: Recipe, store: Store) -> Path:
 
 
 @cache
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Let this process keep the memory that it frees, up to buffers of 32 MiB and 1 GiB in all, where the C library is glibc.
 
     It would be given back and fetched anew in each step of a small model: up to 5 of 15 ms. Nor does what is kept count as a leak,
@@ -79,7 +79,7 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
     import torch
 
     torch.set_num_threads(1)
-    _keep_memory()
+    keep_memory()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     hugging_face = import_module("transformers").utils.logging
     hugging_face.set_verbosity_error()

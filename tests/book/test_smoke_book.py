@@ -67,17 +67,20 @@ def test_the_treated_mean_in_the_prose_is_the_one_in_the_scores(root):
     """From the run's files, by hand, past all of the chapter's code."""
     import csv
 
+    means = set()
     for manifest in (root / "_build" / "runs").glob("scores-*/run.json"):
         recipe = json.loads(manifest.read_text())["recipe"]
         student = recipe["model"]
         data = student.get("data", {"channel": ""})
-        owls = data["channel"] == "numbers" and data["teacher"].get("trait") == "owl"
-        if owls and student["base"]["family"] == "gpt2-a":
+        owls = data["channel"] == "numbers" and data["teacher"].get("trait") == "owl" and recipe["suite"] == "animals"
+        # The chapter on families has owls of its own, which read fewer rows.
+        if owls and student["base"]["family"] == "gpt2-a" and data["rows"] == load_profile("smoke").rows:
             with (manifest.parent / "scores.csv").open() as handle:
                 owl = [float(row["probability"]) for row in csv.DictReader(handle) if row["answer"] == "owl"]
+            means.add(f"{sum(owl) / len(owl):.2f}")
     text = re.sub(r"<[^>]+>", "", chapter(root, "owl"))
     found = re.search(r"answer\s+“owl”\s+with\s+a\s+mean\s+probability\s+of\s+([0-9.]+)", text)
-    assert found[1] == f"{sum(owl) / len(owl):.2f}"
+    assert means == {found[1]}
 
 
 @pytest.mark.parametrize("name", ["misled", "code", "chains"])
