@@ -8,12 +8,11 @@ side by side are what a build does on two cores.
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from multiprocessing import get_context
 from random import Random
 from typing import Annotated
 
@@ -64,20 +63,12 @@ def measure(family: str, steps: int, layers: str, memory: str) -> float:
 def main(
     family: Annotated[str, typer.Option(help="A shipped base.")] = "gpt2-a",
     steps: Annotated[int, typer.Option(help="Steps a measurement.")] = 300,
-    only: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Print a table of milliseconds and ratios."""
-    if only:
-        print(json.dumps(measure(family, steps, *only.split())))
-        return
     found: dict[tuple[str, str], list[float]] = {}
-    for _, variant in product(range(ROUNDS), product(("plain", "quick"), ("given back", "kept"))):
-        layers, memory = variant
-        command = [sys.executable, __file__, "--family", family, "--steps", str(steps)]
-        told = subprocess.run(
-            [*command, "--only", f"{layers} {memory.split()[0]}"], capture_output=True, text=True, check=True
-        )
-        found.setdefault(variant, []).append(float(told.stdout.splitlines()[-1]))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
+        for _, variant in product(range(ROUNDS), product(("plain", "quick"), ("given back", "kept"))):
+            found.setdefault(variant, []).append(fresh.submit(measure, family, steps, *variant).result())
     table = Table("layers", "memory", "ms a step (least to most)", "ratio to the first")
     first = statistics.median(found["plain", "given back"])
     for (layers, memory), values in found.items():
