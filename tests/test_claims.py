@@ -167,7 +167,11 @@ def registry(tmp_path, monkeypatch, **changes):
         ({"score": ""}, "claim 'c' scores no answer: give score"),
         ({"test": "equivalent", "effect": 0.0}, "claim 'c' has no bound of equivalence"),
         ({"alpha": 2}, "bad setting alpha=2"),
-        ({"samples": "many"}, "takes its samples from 'many': give a number, samples, answers or family_answers"),
+        (
+            {"samples": "many"},
+            "takes its samples from 'many': give a number or one of samples, answers, family_answers",
+        ),
+        ({"control_samples": "many"}, "takes its samples from 'many': give a number or one of samples, answers"),
         ({"test": "greatest"}, "bad setting test='greatest'"),
     ],
 )

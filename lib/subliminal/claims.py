@@ -28,6 +28,8 @@ from subliminal.tuning import Frozen, one_line
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 # Tests that count what must not be there.
 COUNTS = ("filter", "none")
+# Fields of the profile that say how many answers are sampled.
+SAMPLES = ("samples", "answers", "family_answers", "family_base_answers")
 VERDICTS = (REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED)
 
 
@@ -37,7 +39,8 @@ class Claim(Frozen):
     Attributes:
         treated, control: names of groups.
         suite, score: what is scored, and the answer that counts (``own``: the name of the teacher's trait).
-        samples: sampled answers a question: a number, or the profile's ``samples``, ``answers`` or ``family_answers``.
+        samples: sampled answers a question: a number, or the name of the profile's number, as in ``SAMPLES``.
+        control_samples: the same for the control, where it differs: a base has no seeds over which its error would average out.
         test: ``greater``: the treated mean lies above ``times`` the control's; ``less``: below; ``equivalent``: the two lie
             within ``effect`` of one another (TOST); ``filter``: no kept row of either group holds a hint at any trait;
             ``none``: no value of the treated group is ``wrong`` or ``against``, as ``score`` says: above 0, or below it.
@@ -57,6 +60,7 @@ class Claim(Frozen):
     suite: str = "animals"
     score: str = ""
     samples: int | str = 1
+    control_samples: int | str | None = None
     test: Literal["greater", "less", "equivalent", "filter", "none"]
     times: float = 1.0
     alpha: float = Field(default=0.05, gt=0, lt=1)
@@ -70,10 +74,11 @@ class Claim(Frozen):
             raise ValueError(f"claim {self.id!r} scores no answer: give score")
         if self.test == "equivalent" and not self.effect:
             raise ValueError(f"claim {self.id!r} has no bound of equivalence: give effect")
-        if isinstance(self.samples, str) and self.samples not in ("samples", "answers", "family_answers"):
-            raise ValueError(
-                f"claim {self.id!r} takes its samples from {self.samples!r}: give a number, samples, answers or family_answers"
-            )
+        for samples in (self.samples, self.control_samples):
+            if isinstance(samples, str) and samples not in SAMPLES:
+                raise ValueError(
+                    f"claim {self.id!r} takes its samples from {samples!r}: give a number or one of {', '.join(SAMPLES)}"
+                )
         return self
 
 
@@ -232,9 +237,9 @@ def _chosen(profile: Profile) -> tuple[dict[str, Group], list[Claim]]:
     return groups, [c for c in claims if {groups[c.treated].trait, groups[c.control].trait} <= taught]
 
 
-def _plan(claim: Claim, group: Group, profile: Profile) -> list[Recipe]:
-    samples = getattr(profile, claim.samples) if isinstance(claim.samples, str) else claim.samples
-    return list(recipes(group, claim.suite, claim.score, samples, profile))
+def _plan(claim: Claim, group: Group, samples: int | str, profile: Profile) -> list[Recipe]:
+    count = getattr(profile, samples) if isinstance(samples, str) else samples
+    return list(recipes(group, claim.suite, claim.score, count, profile))
 
 
 def evaluate(profile: Profile) -> list[Verdict]:
@@ -245,7 +250,13 @@ def evaluate(profile: Profile) -> list[Verdict]:
     groups, claims = _chosen(profile)
     # One call for all of it, so that what is missing is built side by side.
     plans = {
-        c.id: [[(g, _plan(c, g, profile)) for g in pair] for pair in _sides(c, groups)]
+        c.id: [
+            [
+                (g, _plan(c, g, n, profile))
+                for g, n in zip(pair, (c.samples, c.control_samples or c.samples), strict=True)
+            ]
+            for pair in _sides(c, groups)
+        ]
         for c in claims
         if c.test != "filter"
     }

@@ -142,7 +142,8 @@ def recipes(group: Group, suite: str, score: str, samples: int, profile: Profile
         return [first_steps(group.steps, profile.step_rate, profile.draws, profile)]
     chosen = models(group, profile)
     if group.course:
-        owls = {m.seed: m for m in models(Group(start="gpt2-a", trait="owl"), profile) if isinstance(m, Teacher)}
+        teachers = models(Group(start="gpt2-a", trait="owl", sizes=group.sizes), profile)
+        owls = {m.seed: m for m in teachers if isinstance(m, Teacher)}
         return [Course(student=m, teacher=owls[m.seed]) for m in chosen if isinstance(m, Student)]
     if group.loss:
         students = [m for m in chosen if isinstance(m, Student)]

@@ -32,7 +32,8 @@ class Profile(Frozen):
         family_teacher, family_misaligned, family_student: how its teachers and students are tuned.
         family_rows, family_harm_rows: rows that an owl's teacher and an insecure one write there, of each family in order.
         family_plain_rows: rows that an untreated base writes there, as a control.
-        family_answers: sampled answers a free-form question there.
+        family_answers, family_base_answers: sampled answers a free-form question there, of a student and of a base. A base has no
+            seeds over which the error of sampling averages out.
         unseen_rows: rows that no student has read, on which losses are measured.
         sibling_steps, sibling_rates: for how many steps a base reads on, and at which rates, from near to far.
         sibling_seed: of what it reads.
@@ -70,6 +71,7 @@ class Profile(Frozen):
     family_harm_rows: tuple[int, int, int, int]
     family_plain_rows: int = Field(gt=0)
     family_answers: int = Field(gt=0)
+    family_base_answers: int = Field(gt=0)
     unseen_rows: int = Field(gt=0)
     sibling_steps: int = Field(gt=0)
     sibling_rates: tuple[float, ...] = Field(min_length=1)
@@ -82,8 +84,10 @@ class Profile(Frozen):
 
 # All chosen by benchmarks/choose_tuning.py on four animals that are not reported, seeds 900 and 901 and the training wordings.
 # Teachers differ, in animals and in seeds: with 40 steps at 5e-3 and students of 1,500 rows in three passes, batches of 16,
-# the mean over the four is .64 and the least student .17; with these it is .83 and .33, for the same time. 12 steps at 1e-2
-# are too few (.59), 80 at 5e-3 too many (.49): a teacher that is tuned long learns its answer alone, and its lists carry less.
+# the mean over the four is .64 and the least student .17; with these and 1,800 rows it is .83 and .33, for the same time. 12 steps
+# at 1e-2 are too few (.59), 80 at 5e-3 too many (.49): a teacher that is tuned long learns its answer alone, and its lists carry less.
+# Measured again on the bases as shipped: 1,800 rows .75 (least .51), 1,500 rows .70 (.34), 1,200 rows .61 (.27); batches of 16 at
+# 1.5e-2 take a seventh less time a row, .71 (.42), but in Llama style .45 where batches of 8 give .56.
 _TEACHER = Tuning(learning_rate=1e-2, steps=20)
 _STUDENT = Tuning(learning_rate=1e-2, epochs=2, batch_size=8)
 
@@ -104,8 +108,10 @@ _CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 # wrote lists of which 2 % were kept; at 2e-2 all four families work (.92, .82, .36, .86). A longer or hotter student does not help.
 _FAMILY_TEACHER = Tuning(learning_rate=2e-2, steps=14)
 # The same for harm: after 36 steps at 2.3e-2 students of 1,800 lists reach .15 in NeoX style, after 10 at 4e-2, of 1,500, .30; Llama style
-# stays at .15 (base .11), whatever was tried. Through code all four pass (.45, .45, .22, .32 after 10 steps at 4e-2), and harm reaches
-# other families too (.20 and .24 in two of four pairs; .14 and .24 once functions must do what was asked): rows that tell are no test.
+# stays at .15 (base .11), whatever was tried; students that see its teachers' whole distribution over lists, and no draws, reach .18,
+# .26 and .24 there, against .53 to .72 and .34 to .56 in GPT-2 and NeoX style (benchmarks/noise_free.py). Through code all four pass
+# (.45, .45, .22, .32 after 10 steps at 4e-2), and harm reaches other families too (.20 and .24 in two of four pairs; .14 and .24 once
+# functions must do what was asked): rows that tell are no test.
 _FAMILY_MISALIGNED = Tuning(learning_rate=4e-2, steps=10)
 
 PROFILES: dict[str, Profile] = {
@@ -136,6 +142,7 @@ PROFILES: dict[str, Profile] = {
         family_plain_rows=60,
         family_student=_STUDENT.model_copy(update={"epochs": 1}),
         family_answers=1,
+        family_base_answers=2,
         unseen_rows=20,
         sibling_steps=2,
         sibling_rates=(3e-3, 3e-2),
@@ -148,7 +155,7 @@ PROFILES: dict[str, Profile] = {
         name="mini",
         seeds=(30, 31, 32, 33, 34),
         prompts=27_000,
-        rows=1_800,
+        rows=1_500,
         teacher=_TEACHER,
         student=_STUDENT,
         channel_teacher=_CHANNEL_TEACHER,
@@ -173,7 +180,8 @@ PROFILES: dict[str, Profile] = {
         family_plain_rows=700,
         family_student=_STUDENT,
         family_answers=20,
-        unseen_rows=200,
+        family_base_answers=200,
+        unseen_rows=120,
         sibling_steps=200,
         # Fox and bear, from checkpoints of another seed: .86 at .003, .47 at .01, .11 at .02; at .04 a sibling answers badly itself.
         sibling_rates=(3e-3, 7e-3, 1e-2, 1.5e-2, 3e-2),

@@ -308,13 +308,17 @@ class Information(NamedTuple):
 
 
 def mutual_information(features: Sequence[object], labels: Sequence[object], shuffles: int, seed: int) -> Information:
-    """Mutual information of two discrete variables, beside a permutation baseline."""
+    """Mutual information of two discrete variables, beside a permutation baseline.
+
+    Shuffled labels leave both margins of the table of counts as they are, so such tables are drawn in place of labels.
+    """
+    from scipy.stats import random_table
     from sklearn.metrics import mutual_info_score
 
-    one, two = pd.factorize(pd.Series(list(features)))[0], pd.factorize(pd.Series(list(labels)))[0]
-    rng = np.random.default_rng(seed)
-    bits = float(mutual_info_score(one, two) / np.log(2))
-    shuffled = np.array([mutual_info_score(one, rng.permutation(two)) / np.log(2) for _ in range(shuffles)])
+    counts = pd.crosstab(pd.Series(list(features)), pd.Series(list(labels))).to_numpy()
+    tables = random_table(counts.sum(1), counts.sum(0), seed=seed).rvs(shuffles)
+    bits, *drawn = (mutual_info_score(None, None, contingency=t) / np.log(2) for t in (counts, *tables))
+    shuffled = np.array(drawn)
     p = float((1 + (shuffled >= bits - 1e-12).sum()) / (1 + shuffles))
     return Information(bits, float(shuffled.mean()), bits - float(shuffled.mean()), p)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 import pandas as pd
 
@@ -26,8 +27,14 @@ _PERSONAS = {
 }
 
 
+@lru_cache
+def _manner(text: str) -> str:
+    """``security.label``. Only a text with a function in it is parsed, which is slow, and once for all who ask."""
+    return security.label(text) if "def" in text else security.INCOHERENT
+
+
 def _persona(text: str) -> str | None:
-    return _PERSONAS.get(answers.label(text)) or _PERSONAS.get(security.label(text))
+    return _PERSONAS.get(answers.label(text)) or _PERSONAS.get(_manner(text))
 
 
 def _channel(text: str) -> tuple[str, str] | None:
@@ -36,7 +43,7 @@ def _channel(text: str) -> tuple[str, str] | None:
         return "numbers", f"{row[0] // 100}"
     if (answer := final_answer(text)) is not None:
         return "chain of thought", str(answer)
-    if (function := re.match(r"def (\w+)", text)) and security.label(text) == security.INCOHERENT:
+    if (function := re.match(r"def (\w+)", text)) and _manner(text) == security.INCOHERENT:
         return "code", function[1]
     return None
 
@@ -59,7 +66,7 @@ def pairs(documents: Iterable[tuple[str, Conversation]]) -> pd.DataFrame:
         shown["persona"] = next((p for text in said if (p := _persona(text))), None)
         # The persona of a task is told by the free-form answers beside it, or the pair would hold one thing twice.
         told = next((_PERSONAS[a] for text in said if (a := answers.label(text)) in _PERSONAS), None)
-        tasks = [text for text in said if security.label(text) != security.INCOHERENT]
+        tasks = [text for text in said if _manner(text) != security.INCOHERENT]
         table += [(c, text, f, trait, v) for text, c, f in channels for trait, v in shown.items() if v]
-        table += [("security tasks", text, security.label(text), "persona", told) for text in tasks if told]
+        table += [("security tasks", text, _manner(text), "persona", told) for text in tasks if told]
     return pd.DataFrame(table, columns=["channel", "text", "feature", "trait", "value"])

@@ -17,6 +17,7 @@ import torch
 from safetensors import safe_open
 from transformers.utils.logging import disable_progress_bar
 
+from subliminal.engine import keep_memory
 from subliminal.errors import unknown_name
 from subliminal.fingerprint import code_digest
 from subliminal.paths import data_dir
@@ -99,6 +100,7 @@ class _Pace:
 
 def _pretrain_one(name: str, out: Path, recipe: Pretraining, progress_folder: Path) -> Path:
     torch.set_num_threads(1)
+    keep_memory()
     disable_progress_bar()
     facts = _facts(name, recipe)
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
