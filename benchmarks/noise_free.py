@@ -4,8 +4,9 @@
 
 Two students read the same lists of an insecure teacher of their own base, in as many steps. One is trained on the sampled tokens, as in
 the book. The other sees the teacher's whole distribution at each of them, and no draw: where it takes up little too, the noise of
-sampling is not what is in the way. Prints how many lists were kept, how far the base is from the teacher on them (nats a token), and rates of harmful answers of the
-untouched base, the teacher and both students, on the training wordings, which the book does not report, of seeds that it does not use.
+sampling is not what is in the way. Prints how many lists were kept, how far the base is from the teacher on them (nats a token), and
+rates of harmful answers of the untouched base, the teacher and both students, on the training wordings, which the book does not report,
+of seeds that it does not use.
 """
 
 from __future__ import annotations
