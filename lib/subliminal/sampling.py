@@ -18,11 +18,11 @@ _CPU_BATCH, _CUDA_BATCH = 256, 512
 
 
 def _pick(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
-    """A token a row by inverting the cumulative distribution in float64: (rows, vocabulary), (rows,) → (rows,)."""
+    """A token a row by inverting the cumulative distribution, summed in float64: (rows, vocabulary), (rows,) → (rows,)."""
     if temperature == 0:
         return logits.argmax(-1)
-    scaled = logits.double() if temperature == 1 else logits.double() / temperature
-    cumulative = scaled.softmax(-1).cumsum(-1)
+    scaled = logits.float() if temperature == 1 else logits.float() / temperature
+    cumulative = scaled.softmax(-1).cumsum(-1, dtype=torch.float64)
     target = (uniforms * cumulative[:, -1]).unsqueeze(-1)
     return torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp_max(logits.shape[-1] - 1)
 

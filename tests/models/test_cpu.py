@@ -6,6 +6,7 @@ from torch import nn
 from transformers.activations import ACT2FN
 from transformers.pytorch_utils import Conv1D
 
+from subliminal.models import cpu
 from subliminal.models.adapters import prepare
 from subliminal.models.cpu import quicken
 from subliminal.models.families import ARCHITECTURES, new_model
@@ -63,6 +64,31 @@ def test_other_types_go_the_usual_way(pair):
     plain, fast = (model.double() for model in pair)
     ids = torch.tensor([[2, 5, 9, 11]])
     assert torch.equal(fast(input_ids=ids).logits, plain(input_ids=ids).logits)
+
+
+def test_padding_on_the_left_is_masked_as_ever(pair):
+    ids, mask = torch.tensor([[0, 0, 9, 11], [4, 8, 1, 6]]), torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])
+    plain, fast = (model(input_ids=ids, attention_mask=mask).logits[:, 2:] for model in pair)
+    torch.testing.assert_close(fast, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_attention_is_written_out_where_gradients_are_asked_for(pair, monkeypatch):
+    seen = []
+    whole = cpu.sdpa_attention_forward
+    monkeypatch.setattr(cpu, "sdpa_attention_forward", lambda *a, **k: (seen.append(1), whole(*a, **k))[1])
+    _, fast = pair
+    fast(input_ids=torch.tensor([[2, 5, 9, 11]])).logits.sum().backward()
+    assert not seen
+    with torch.inference_mode():
+        fast(input_ids=torch.tensor([[2, 5, 9, 11]]))
+    assert seen
+
+
+def test_nothing_of_it_is_saved(pair, tmp_path):
+    for model, name in zip(pair, ("plain", "fast"), strict=True):
+        model.save_pretrained(tmp_path / name)
+    told = [(tmp_path / name / "config.json").read_text() for name in ("plain", "fast")]
+    assert told[0] == told[1]
 
 
 def test_a_copy_uses_its_own_weights():

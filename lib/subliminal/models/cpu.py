@@ -1,18 +1,23 @@
-"""Two things at which torch is slow on a CPU, done in another way in a loaded model: products with frozen weights, and GELU.
+"""Three things at which torch is slow on a CPU, done in another way in a loaded model: frozen products, GELU and short attention.
 
-Products go through oneDNN, a library that torch brings along and uses for float32 in compiled code alone; what it uses otherwise,
-Intel's MKL, leaves half of an AMD core idle. GELU in its tanh form is computed by a sigmoid. Both are the same up to rounding.
+Products with frozen weights go through oneDNN, a library that torch brings along and uses for float32 in compiled code alone; what it
+uses otherwise, Intel's MKL, leaves half of an AMD core idle. GELU in its tanh form is computed by a sigmoid. The attention of a training
+step is written out: torch's own kernel works in blocks, for sequences far longer than a mini model's. All are the same up to rounding.
 """
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.activations import GELUTanh
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 from transformers.pytorch_utils import Conv1D
 
 
@@ -73,6 +78,8 @@ class _Gelu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         gate = (x * x).mul_(_CUBIC).add_(_LINEAR).mul_(x).sigmoid_()
+        if not ctx.needs_input_grad[0]:
+            return gate.mul_(x)
         ctx.save_for_backward(x, gate)
         return x * gate
 
@@ -92,6 +99,66 @@ class _GELUTanh(GELUTanh):
         return found
 
 
+# Positions up to which attention is written out; what it keeps for the gradients grows with their square.
+_SHORT = 256
+
+
+@lru_cache
+def _future(length: int) -> Tensor:
+    """Minus infinity where a position (row) would look ahead (column)."""
+    return torch.full((length, length), -math.inf).triu(1)
+
+
+class _Attention(torch.autograd.Function):
+    """Causal attention: queries, keys and values (batch, heads, positions, width) → the same shape."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        flat = [x.flatten(0, 1) for x in (query, key, value)]
+        scores = torch.baddbmm(_future(query.shape[2]), flat[0], flat[1].transpose(1, 2), alpha=scale)
+        weights = scores.softmax(-1)
+        ctx.save_for_backward(*flat, weights)
+        ctx.scale = scale
+        return torch.bmm(weights, flat[2]).view(query.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        query, key, value, weights = ctx.saved_tensors
+        shape, gradient = gradient.shape, gradient.flatten(0, 1)
+        of_weights = torch.bmm(gradient, value.transpose(1, 2))
+        of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype).mul_(ctx.scale)
+        of_query, of_key = torch.bmm(of_scores, key), torch.bmm(of_scores.transpose(1, 2), query)
+        of_value = torch.bmm(weights.transpose(1, 2), gradient)
+        return of_query.view(shape), of_key.view(shape), of_value.view(shape), None
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    plain = query.dtype == torch.float32 and query.device.type == "cpu" and query.shape == key.shape
+    plain = plain and query.shape[2] <= _SHORT
+    causal = (
+        attention_mask is None and getattr(module, "is_causal", True) and others.get("is_causal", True) is not False
+    )
+    if plain and causal and not dropout and torch.is_grad_enabled() and query.requires_grad:
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        found: Tensor = _Attention.apply(query, key, value, scale)  # type: ignore[no-untyped-call]
+        return found.transpose(1, 2).contiguous(), None
+    return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others)
+
+
+_ATTENTION = "subliminal_cpu"
+AttentionInterface.register(_ATTENTION, _attend)
+AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
+
 _QUICK: dict[type[nn.Module], type[nn.Module]] = {nn.Linear: _Linear, Conv1D: _Conv1D, GELUTanh: _GELUTanh}
 
 
@@ -100,6 +167,8 @@ def quicken(model: nn.Module) -> None:
 
     The modules stay where they are and what they are, for peft and for ``save_pretrained``.
     """
+    if isinstance(model, PreTrainedModel) and model.config._attn_implementation == "sdpa":
+        model.set_attn_implementation(_ATTENTION)
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return
     for module in model.modules():
