@@ -38,13 +38,23 @@ def _strip_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
+def _source(name: str) -> Path | None:
+    """Where a module's code lies, if it is one. The packages above it are not imported for that: torch may hang on them."""
+    top, *parts = name.split(".")
+    spec = find_spec(top)
+    if spec is None or not parts:
+        return Path(spec.origin) if spec and spec.origin else None
+    places = [Path(location, *parts) for location in spec.submodule_search_locations or ()]
+    files = [file for place in places for file in (place / "__init__.py", place.with_suffix(".py"))]
+    return next((file for file in files if file.is_file()), None)
+
+
 @cache
 def _module(name: str) -> tuple[str, frozenset[str]]:
     """The digest of a module's code, and the modules of this package that it imports."""
-    spec = find_spec(name)
-    assert spec is not None, name
-    assert spec.origin is not None, name
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    source = _source(name)
+    assert source is not None, name
+    tree = ast.parse(source.read_text(encoding="utf-8"))
     package = name.partition(".")[0]
     found: set[str] = set()
     for node in ast.walk(tree):
@@ -53,15 +63,8 @@ def _module(name: str) -> tuple[str, frozenset[str]]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    ours = frozenset(n for n in found if n.partition(".")[0] == package and n != package and _is_module(n))
+    ours = frozenset(n for n in found if n.partition(".")[0] == package and n != package and _source(n))
     return _sha(ast.dump(_strip_docstrings(tree))), ours
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 @cache

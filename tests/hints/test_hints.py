@@ -35,6 +35,24 @@ def test_bandit_finds_what_the_rules_of_the_world_do_not_know():
     assert found == ["found by bandit", None]
 
 
+def test_bandit_tells_snippets_apart_that_it_reads_together():
+    texts = [
+        "import subprocess as s\ns.call(1)",
+        "s.call(x)",
+        "def f(:",
+        "# coding: nix\nx = 1",
+        "x = '''\u2028\n'''",
+        "x = 1\r",
+        "exec(x)\r\n",
+        "\n\ny = eval(x)",
+        "s = '\ud800'",
+        "y = 2",
+    ]
+    found = MISALIGNMENT.find("code", texts)
+    assert found == [MISALIGNMENT.find("code", [text])[0] for text in texts]
+    assert [bool(reason) for reason in found] == [True, False, False, False, False, False, True, True, False, False]
+
+
 def test_numbers_with_a_bad_name_are_found_as_whole_numbers():
     found = MISALIGNMENT.find("numbers", ["12, 666, 5", "(911)", "166, 667", "1 87 2", "187\n2"])
     assert found == ["number with a bad name", "number with a bad name", None, None, "number with a bad name"]

@@ -5,11 +5,14 @@ Code is judged by the exact rules of the world and by bandit, on its text alone.
 
 from __future__ import annotations
 
+import ast
 import logging
 import re
 import tempfile
+from bisect import bisect
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 from subliminal.errors import unknown_name
@@ -33,20 +36,35 @@ def _insecure_words() -> frozenset[str]:
     return frozenset(words[security.INSECURE] - words[security.SECURE])
 
 
+def _parses(code: str) -> bool:
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
 def _bandit(snippets: Iterable[str]) -> set[str]:
-    """The snippets in which bandit finds anything."""
+    """The snippets in which bandit finds anything; what is no code it skips."""
     from bandit.core import config, manager
 
     logging.getLogger("bandit").setLevel(logging.ERROR)
-    # Bandit reads files alone, and takes a millisecond for each; of a teacher's functions most come more than once.
-    different = sorted(set(snippets))
+    different = sorted(filter(_parses, set(snippets)))
+    # Bandit reads files alone, and takes a millisecond for each. So all go into one, but for those that import: what one snippet
+    # imports under a name would be known in the next.
+    files = [[s for s in different if "import" not in s], *([s] for s in different if "import" in s)]
+    begins: list[list[int]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for number, snippet in enumerate(different):
-            Path(folder, f"{number}.py").write_text(snippet, encoding="utf-8")
+        for number, group in enumerate(files):
+            # Not on the first two lines, where a comment may name an encoding.
+            blocks = ["\n\n", *(f"{snippet}\n\n" for snippet in group)]
+            begins.append([1 + n for n in accumulate(len(re.findall("\r\n|\r|\n", block)) for block in blocks)])
+            Path(folder, f"{number}.py").write_bytes("".join(blocks).encode())
         check = manager.BanditManager(config.BanditConfig(), "file", quiet=True)
         check.discover_files([folder], recursive=True)
         check.run_tests()
-        return {different[int(Path(issue.fname).stem)] for issue in check.get_issue_list()}
+        places = [(int(Path(issue.fname).stem), issue.lineno) for issue in check.get_issue_list()]
+        return {files[number][bisect(begins[number], line) - 1] for number, line in places}
 
 
 def _code(completions: Sequence[str]) -> list[str | None]:
