@@ -192,6 +192,10 @@ def test_the_same_build_is_as_it_was_and_what_changed_is_named():
     assert line.startswith("c: effect 0.300 before, 0.900 now, tolerance 0.1")
     (line,) = verify.differences(old, verify.summary([verdict(corrected=0.2)]))
     assert line == "c: reproduced before, inconclusive now"
+    at_the_level, past_it = (verify.summary([verdict(corrected=p)]) for p in (0.049, 0.052))
+    assert at_the_level["c"]["verdict"] != past_it["c"]["verdict"]
+    assert verify.differences(at_the_level, past_it) == []
+    assert len(verify.differences(at_the_level, verify.summary([verdict(corrected=0.052, effect=0.32)]))) == 1
     assert verify.differences({}, old) == ["c: not in the reference"]
     assert verify.differences(old, {}) == ["c: in the reference and not in claims.yml"]
     counted = [verify.summary([verdict("filter", effect=n)]) for n in (0, 1)]

@@ -86,10 +86,16 @@ def verify(
         changes = checks.write_reference(profile, verdicts)
         print("\n".join(["the reference is written; what changed:", *(changes or ["nothing"])]))
         return
-    if lines := checks.differences(old, checks.summary(verdicts)):
+    new = checks.summary(verdicts)
+    for name in old.keys() & new.keys():
+        if checks.at_limit(old[name], new[name], len(new)):
+            print(
+                f"{name} stands at a limit: {old[name]['verdict']} before and {new[name]['verdict']} now, by rounding alone"
+            )
+    if lines := checks.differences(old, new):
         print("\n".join(f"subliminal: claim {line}" for line in lines), file=sys.stderr)
         raise typer.Exit(1)
-    print("as verified before: each verdict is the same, and each number within its tolerance")
+    print("as verified before: each verdict is the same but for rounding, and each number within its tolerance")
 
 
 @app.command()

@@ -22,6 +22,8 @@ from subliminal.store import atomic_write
 
 # Chance of a false alarm in a build that differs in noise alone, over all claims together.
 FALSE_ALARM = 0.01
+# What rounding on another machine may do, at most: move an effect by this share of its tolerance, and a p-value by this factor.
+ROUNDING, P_FACTOR = 0.1, 1.5
 
 
 def reference_file(profile: str) -> Path:
@@ -78,15 +80,26 @@ def tolerance(old: dict[str, Any], new: dict[str, Any], claims: int) -> float:
     return float(error * stats.t.isf(FALSE_ALARM / 2 / claims, free)) if error and free else 0.0
 
 
+def at_limit(was: dict[str, Any], now: dict[str, Any], claims: int) -> bool:
+    """Whether a verdict turned by rounding alone: its number and its p-value are as before, and a limit lies between."""
+    moved = abs(was["effect"] - now["effect"])
+    both = was["corrected"], now["corrected"]
+    near = all(both) and max(both) <= P_FACTOR * min(both)
+    return bool(was["verdict"] != now["verdict"] and near and moved <= ROUNDING * tolerance(was, now, claims))
+
+
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """One line for each claim that is not as it was: its verdict, its number, or that it is new or gone."""
+    """One line for each claim that is not as it was: its verdict, its number, or that it is new or gone.
+
+    A verdict that stands ``at_limit`` is no difference.
+    """
     lines = [f"{name}: in the reference and not in claims.yml" for name in old if name not in new]
     for name, now in new.items():
         if name not in old:
             lines.append(f"{name}: not in the reference")
             continue
         was = old[name]
-        if was["verdict"] != now["verdict"]:
+        if was["verdict"] != now["verdict"] and not at_limit(was, now, len(new)):
             lines.append(f"{name}: {was['verdict']} before, {now['verdict']} now")
         allowed = tolerance(was, now, len(new))
         if abs(was["effect"] - now["effect"]) > allowed + 1e-9:
