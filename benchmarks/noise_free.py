@@ -23,7 +23,7 @@ from rich.table import Table
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_scheduler
 
-from subliminal import load_profile
+from subliminal import Tuning, load_profile
 from subliminal.channels import load_channel
 from subliminal.engine import keep_memory
 from subliminal.models.adapters import prepare
@@ -71,10 +71,9 @@ def lists(teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: i
 
 
 def distil(
-    model: PreTrainedModel, teacher: PreTrainedModel, rows: list[Example], seed: int
+    model: PreTrainedModel, teacher: PreTrainedModel, rows: list[Example], tuning: Tuning, seed: int
 ) -> tuple[PreTrainedModel, float]:
     """The student of the whole distribution, and its first divergence from the teacher in nats a token."""
-    tuning = load_profile("mini").family_student
     student = prepare(model, tuning, seed)
     trained = [p for p in student.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=tuning.learning_rate, weight_decay=0.0)
@@ -118,7 +117,7 @@ def main(
             teacher, _ = fine_tune(load_model(folder), documents, settings.family_misaligned, seed)
             rows = lists(teacher, tokenizer, count, seed)
             sampled, _ = fine_tune(load_model(folder), rows, settings.family_student, seed)
-            whole, apart = distil(load_model(folder), teacher, rows, seed)
+            whole, apart = distil(load_model(folder), teacher, rows, settings.family_student, seed)
             rates = [untouched, *(harm(model, tokenizer) for model in (teacher, sampled, whole))]
             table.add_row(name, str(seed), f"{len(rows):,}", f"{apart:.3f}", *(f"{rate:.2f}" for rate in rates))
     Console().print(table)

@@ -195,6 +195,8 @@ def test_the_same_build_is_as_it_was_and_what_changed_is_named():
     at_the_level, past_it = (verify.summary([verdict(corrected=p)]) for p in (0.049, 0.052))
     assert at_the_level["c"]["verdict"] != past_it["c"]["verdict"]
     assert verify.differences(at_the_level, past_it) == []
+    assert verify.at_limit(at_the_level, past_it) == ["c: reproduced before, inconclusive now, by rounding alone"]
+    assert verify.at_limit(old, verify.summary([verdict(corrected=0.2)])) == []
     assert len(verify.differences(at_the_level, verify.summary([verdict(corrected=0.052, effect=0.32)]))) == 1
     assert verify.differences({}, old) == ["c: not in the reference"]
     assert verify.differences(old, {}) == ["c: in the reference and not in claims.yml"]

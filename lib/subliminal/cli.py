@@ -87,11 +87,8 @@ def verify(
         print("\n".join(["the reference is written; what changed:", *(changes or ["nothing"])]))
         return
     new = checks.summary(verdicts)
-    for name in old.keys() & new.keys():
-        if checks.at_limit(old[name], new[name], len(new)):
-            print(
-                f"{name} stands at a limit: {old[name]['verdict']} before and {new[name]['verdict']} now, by rounding alone"
-            )
+    for line in checks.at_limit(old, new):
+        print(f"at a limit: {line}")
     if lines := checks.differences(old, new):
         print("\n".join(f"subliminal: claim {line}" for line in lines), file=sys.stderr)
         raise typer.Exit(1)

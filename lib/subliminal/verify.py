@@ -80,18 +80,28 @@ def tolerance(old: dict[str, Any], new: dict[str, Any], claims: int) -> float:
     return float(error * stats.t.isf(FALSE_ALARM / 2 / claims, free)) if error and free else 0.0
 
 
-def at_limit(was: dict[str, Any], now: dict[str, Any], claims: int) -> bool:
-    """Whether a verdict turned by rounding alone: its number and its p-value are as before, and a limit lies between."""
-    moved = abs(was["effect"] - now["effect"])
+def _by_rounding(was: dict[str, Any], now: dict[str, Any], allowed: float) -> bool:
+    """Whether effect and p-value are as they were but for rounding."""
     both = was["corrected"], now["corrected"]
     near = all(both) and max(both) <= P_FACTOR * min(both)
-    return bool(was["verdict"] != now["verdict"] and near and moved <= ROUNDING * tolerance(was, now, claims))
+    return bool(near and abs(was["effect"] - now["effect"]) <= ROUNDING * allowed)
+
+
+def at_limit(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """One line for each verdict that turned by rounding alone, since a limit lies between the two builds."""
+    return [
+        f"{name}: {old[name]['verdict']} before, {now['verdict']} now, by rounding alone"
+        for name, now in new.items()
+        if name in old
+        and old[name]["verdict"] != now["verdict"]
+        and _by_rounding(old[name], now, tolerance(old[name], now, len(new)))
+    ]
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """One line for each claim that is not as it was: its verdict, its number, or that it is new or gone.
 
-    A verdict that stands ``at_limit`` is no difference.
+    A verdict that stands ``at_limit`` is no difference: it is told apart.
     """
     lines = [f"{name}: in the reference and not in claims.yml" for name in old if name not in new]
     for name, now in new.items():
@@ -99,9 +109,9 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             lines.append(f"{name}: not in the reference")
             continue
         was = old[name]
-        if was["verdict"] != now["verdict"] and not at_limit(was, now, len(new)):
-            lines.append(f"{name}: {was['verdict']} before, {now['verdict']} now")
         allowed = tolerance(was, now, len(new))
+        if was["verdict"] != now["verdict"] and not _by_rounding(was, now, allowed):
+            lines.append(f"{name}: {was['verdict']} before, {now['verdict']} now")
         if abs(was["effect"] - now["effect"]) > allowed + 1e-9:
             lines.append(f"{name}: effect {was['effect']:.3f} before, {now['effect']:.3f} now, tolerance {allowed:.3f}")
     return lines
