@@ -26,8 +26,8 @@ from subliminal.settings import Profile
 from subliminal.tuning import Frozen, one_line
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
-# Tests that count what must not be there.
-COUNTS = ("filter", "none")
+# Tests that count what must not be there, and tests of an effect.
+COUNTS, EFFECTS = ("filter", "none"), ("greater", "less")
 # Fields of the profile that say how many answers are sampled.
 SAMPLES = ("samples", "answers", "family_answers", "family_base_answers")
 VERDICTS = (REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED)

@@ -148,10 +148,17 @@ def test_a_build_is_verified_against_its_reference_and_a_tampered_reference_is_n
     reference = json.loads(path.read_text())
     reference["claims"]["owl-effect"]["verdict"] = "reproduced"
     path.write_text(json.dumps(reference))
+    turned = command(root, "verify", "--profile", "smoke")
+    assert (turned.returncode, turned.stderr) == (0, "")
+    assert "claim owl-effect: reproduced before, inconclusive now, at a limit" in " ".join(turned.stdout.split())
+    reference["claims"]["owl-effect"]["effect"] += 0.5
+    path.write_text(json.dumps(reference))
     changed = command(root, "verify", "--profile", "smoke")
     path.unlink()
     assert changed.returncode == 1
-    assert changed.stderr == "subliminal: claim owl-effect: reproduced before, inconclusive now\n"
+    assert changed.stderr.startswith("subliminal: claim owl-effect: effect 0.")
+    assert "outside of its tolerance" in changed.stderr
+    assert changed.stderr.count("\n") == 1
 
 
 def test_pages_show_no_progress_bars_and_no_paths(root):
