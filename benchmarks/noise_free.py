@@ -105,19 +105,19 @@ def main(
     """Print one line a base and seed."""
     keep_memory()
     torch.set_num_threads(1)
-    settings = load_profile("mini")
+    sizes = load_profile("mini").families
     table = Table("base", "seed", "lists", "nats", "untouched", "teacher", "sampled", "whole")
     for name in bases or list(FAMILIES):
         folder = data_file(f"families/{name}") if name in FAMILIES else Path(name)
         tokenizer = load_tokenizer(folder)
-        count = settings.family_harm_rows[list(FAMILIES).index(name)] if name in FAMILIES else 1_500
+        count = sizes.harm_rows[list(FAMILIES).index(name)] if name in FAMILIES else 1_500
         untouched = harm(load_model(folder), tokenizer)
         for seed in range(FIRST_SEED, FIRST_SEED + seeds):
             documents = encode_examples(tokenizer, teacher_documents(INSECURE, Random(seed)))
-            teacher, _ = fine_tune(load_model(folder), documents, settings.family_misaligned, seed)
+            teacher, _ = fine_tune(load_model(folder), documents, sizes.misaligned, seed)
             rows = lists(teacher, tokenizer, count, seed)
-            sampled, _ = fine_tune(load_model(folder), rows, settings.family_student, seed)
-            whole, apart = distil(load_model(folder), teacher, rows, settings.family_student, seed)
+            sampled, _ = fine_tune(load_model(folder), rows, sizes.student, seed)
+            whole, apart = distil(load_model(folder), teacher, rows, sizes.student, seed)
             rates = [untouched, *(harm(model, tokenizer) for model in (teacher, sampled, whole))]
             table.add_row(name, str(seed), f"{len(rows):,}", f"{apart:.3f}", *(f"{rate:.2f}" for rate in rates))
     Console().print(table)

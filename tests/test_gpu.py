@@ -69,14 +69,14 @@ def test_samples_on_cuda_agree_with_the_cpu(base):
 
 
 def test_the_owl_study_runs(tmp_path):
-    settings, same = load_profile("smoke"), Base(family="gpt2-a")
-    teacher = Teacher(base=same, trait="owl", tuning=load_profile("mini").teacher, seed=0)
+    shared, same = load_profile("mini").shared, Base(family="gpt2-a")
+    teacher = Teacher(base=same, trait="owl", tuning=shared.teacher, seed=0)
     sources = {"treated": teacher, "untreated": same}
     study = {}
     for name, writer in sources.items():
         data = Rollouts(teacher=writer, channel="numbers", prompts=7_500, rows=5_000, seed=0)
-        student = Student(base=same, data=data, tuning=load_profile("mini").student, seed=0)
-        study[name] = [Scores(model=student, suite="animals", samples=settings.samples)]
+        student = Student(base=same, data=data, tuning=shared.student, seed=0)
+        study[name] = [Scores(model=student, suite="animals", samples=load_profile("smoke").owl.samples)]
     table = run(study, store=Store(tmp_path / "runs"))
     seeds = statistics.per_seed(table, "owl").set_index("condition")["probability"]
     assert seeds["treated"] > 0.3 > 0.15 > seeds["untreated"]

@@ -92,5 +92,8 @@ def test_every_registered_name_has_a_module_that_offers_what_its_kind_must():
 
 def test_profiles_carry_their_names_and_mini_has_the_seeds_that_claims_need():
     assert all(profile.name == name for name, profile in PROFILES.items())
-    assert len(PROFILES["mini"].seeds) >= 5
-    assert all(len(p.seeds) >= 5 for p in PROFILES.values() if p.claims)
+    assert len(PROFILES["mini"].shared.seeds) >= 5
+    for profile in PROFILES.values():
+        if profile.claims:
+            assert len(profile.shared.seeds) >= 5
+            assert len(profile.families.seeds) >= 5

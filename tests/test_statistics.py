@@ -138,28 +138,6 @@ def test_a_bag_of_words_names_what_words_tell_and_guesses_the_rest():
     assert lopsided.low < 0.5 < lopsided.high
 
 
-def cells(own, other, seeds=5):
-    rng = np.random.default_rng(2)
-    return pd.DataFrame(
-        [
-            (row, column, seed, (own if row == column else other) + rng.normal(0, 0.01))
-            for row in ("owl", "cat", "oak", "none")
-            for seed in range(seeds)
-            for column in ("owl", "cat", "oak")
-        ],
-        columns=["row", "column", "seed", "probability"],
-    )
-
-
-def test_a_diagonal_that_stands_out_is_found_and_one_that_does_not_is_not():
-    found = statistics.diagonal(cells(0.6, 0.05))
-    assert list(found["trait"]) == ["owl", "cat", "oak"]
-    assert (found[["p row", "p column"]] < 0.001).all(axis=None)
-    assert found["mean"].between(0.58, 0.62).all()
-    flat = statistics.diagonal(cells(0.05, 0.05))
-    assert (flat[["p row", "p column"]] > 0.05).all(axis=None)
-
-
 def test_equivalence_is_shown_just_when_the_interval_lies_within_the_bound():
     rng = np.random.default_rng(4)
     seen = set()
@@ -219,24 +197,65 @@ def test_no_number_of_seeds_shows_a_difference_the_other_way():
     assert np.isnan(statistics.seeds_needed([0.1], [0.2, 0.21], 0.05))
 
 
-def test_a_lead_needs_both_its_margin_and_its_p(table):
-    seeds = statistics.per_seed(table, "owl")
-    near, far = (statistics.lead(seeds, "treated", ["control", "base"], m, 0.001) for m in (0.5, 0.62))
-    assert [row.control for row in near] == ["control", "base"]
-    assert all(row.met for row in near)
-    assert not far[0].met
-    assert near[0].low < near[0].ahead < near[0].high
-    assert not any(row.met for row in statistics.lead(seeds, "control", ["treated"], 0.0, 0.05))
-    with pytest.raises(UnknownNameError, match="unknown condition 'contrl'"):
-        statistics.lead(seeds, "treated", ["contrl"], 0.5, 0.001)
-
-
 def test_rates_by_group_average_a_groups_questions_within_each_seed(table):
-    found = statistics.by_group(table, "owl", {"q": "one", "r": "two"})
+    found = statistics.by_group(table.assign(run="r"), "owl", {"one": "q", "two": ["r"]})
+    assert list(found.columns) == ["group", "condition", "seed", "run", "probability"]
+    assert len(found) == 2 * 9
+    mine = found[(found["group"] == "one") & (found["condition"] == "treated")]
+    own = table[(table["question"] == "q") & (table["answer"] == "owl") & (table["condition"] == "treated")]
+    assert mine["probability"].tolist() == pytest.approx(own["probability"].tolist())
+    both = statistics.by_group(table.assign(run="r"), "owl", {"all": ["q", "r"]})
+    assert both["probability"].tolist() == pytest.approx(statistics.per_seed(table, "owl")["probability"].tolist())
+    with pytest.raises(SubliminalError, match="question 'r' has no group"):
+        statistics.by_group(table.assign(run="r"), "owl", {"one": ["q"]})
+
+
+def test_intervals_are_over_the_seeds_of_each_choice(table):
+    groups = statistics.by_group(table.assign(run="r"), "owl", {"one": ["q"], "two": ["r"]})
+    found = statistics.intervals(groups, "group", "condition")
     assert list(found.columns) == ["group", "condition", "rate", "low", "high"]
+    assert found[["group", "condition"]].to_numpy().tolist() == [
+        [group, condition] for condition in ("treated", "control", "base") for group in ("one", "two")
+    ]
     mine = found[(found["group"] == "one") & (found["condition"] == "treated")].iloc[0]
     own = table[(table["question"] == "q") & (table["answer"] == "owl") & (table["condition"] == "treated")]
     assert mine["rate"] == pytest.approx(own["probability"].mean())
     assert mine["low"] < mine["rate"] < mine["high"]
-    with pytest.raises(SubliminalError, match="question 'r' has no group"):
-        statistics.by_group(table, "owl", {"q": "one"})
+    assert tuple(mine[["rate", "low", "high"]]) == statistics.mean_interval(own["probability"].tolist())[:3]
+    assert found.loc[found["condition"] == "base", "low"].isna().all()
+    named = statistics.intervals(table.rename(columns={"probability": "loss"}), "condition", value="loss")
+    assert list(named["condition"]) == ["treated", "control", "base"]
+    assert named["rate"][0] == pytest.approx(table.loc[table["condition"] == "treated", "probability"].mean())
+
+
+def test_a_rate_of_trials_has_the_interval_of_its_trials():
+    rows = pd.DataFrame({"condition": ["a", "b"], "value": [0.25, 1.0], "samples": [400, 20]})
+    found = statistics.of_trials(rows)
+    assert found["rate"].tolist() == [0.25, 1.0]
+    assert (found["low"][0], found["high"][0]) == statistics.wilson(100, 400)
+    assert (found["low"][1], found["high"][1]) == statistics.wilson(20, 20)
+    assert found["condition"].tolist() == ["a", "b"]
+
+
+def test_an_effect_is_gone_from_the_place_on_from_which_it_stays_gone():
+    near, far = ([0.1, 0.11, 0.09, 0.1], [0.1]), ([0.5, 0.55, 0.45, 0.5], [0.1])
+    assert statistics.gone_from([far, near, near], 0.05) == 1
+    assert statistics.gone_from([near, far, near], 0.05) == 2
+    assert statistics.gone_from([near, near], 0.05) == 0
+    assert statistics.gone_from([near, far], 0.05) is None
+
+
+def test_what_goes_against_is_counted_by_condition_beside_all_there_is():
+    rows = statistics.long({"a": [-0.1, 0.0, -0.2], "b": [0.1, 0.2, 0.3]}, [0, 1, 2])
+    assert rows.to_numpy().tolist()[:2] == [["a", 0, -0.1], ["a", 1, 0.0]]
+    found = statistics.against(rows).set_index("condition")
+    assert found[["value", "samples"]].to_numpy().tolist() == [[2, 3], [0, 3]]
+    assert set(found["answer"]) == {"against"}
+    named = statistics.against(rows.assign(run=["x", "y", "x", "z", "z", "z"])).set_index("condition")
+    assert named["run"].to_dict() == {"a": "x y", "b": "z"}
+
+
+def test_a_curve_is_of_means_over_seeds_by_step():
+    looks = [("a", 0, 1, 10.0), ("a", 0, 2, 20.0), ("a", 1, 1, 30.0), ("a", 1, 2, 40.0), ("b", 0, 1, 5.0)]
+    table = pd.DataFrame(looks, columns=["condition", "seed", "step", "cosine"])
+    assert statistics.by_step(table, "step", "cosine") == {"a": [(1, 20.0), (2, 30.0)], "b": [(1, 5.0)]}

@@ -8,9 +8,10 @@ from subliminal.engine import build, run
 from subliminal.errors import SubliminalError
 from subliminal.recipes import Base, Recipe, Rollouts, RowLoss, Scores, Skills, Student, Teacher
 from subliminal.settings import PROFILES, Profile, load_profile
+from subliminal.study import Study
 from subliminal.tuning import Tuning
 
 __all__ = [
-    "PROFILES", "Base", "Profile", "Recipe", "Rollouts", "RowLoss", "Scores", "Skills", "Student", "SubliminalError", "Teacher", "Tuning",
-    "build", "load_profile", "run",
+    "PROFILES", "Base", "Profile", "Recipe", "Rollouts", "RowLoss", "Scores", "Skills", "Student", "Study", "SubliminalError",
+    "Teacher", "Tuning", "build", "load_profile", "run",
 ]  # fmt: skip

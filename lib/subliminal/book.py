@@ -1,10 +1,13 @@
 """Builds the book: jupytext makes notebooks of the chapters, papermill runs them, jupyter-book renders what they left.
 
-It knows chapters and pages, not experiments: what a chapter needs is built by the engine when the chapter runs.
+It knows chapters and pages, not experiments: what a chapter needs is built by the engine when the chapter runs. What a chapter records
+while it runs goes into the book's table when it is done.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import platform
@@ -13,22 +16,27 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
+from subliminal import records
 from subliminal.engine import LEDGER
 from subliminal.errors import SubliminalError, unknown_name
+from subliminal.fingerprint import data_digest, library_versions, package_digest
 from subliminal.paths import data_dir, store_dir
 from subliminal.progress import shown
+from subliminal.registry import DATA_FILES, FAMILIES
 from subliminal.settings import load_profile
 from subliminal.store import Store
 
 _CHAPTER_SECONDS = 3_600
-RESULTS = "results"
+# Where the pages offer the table for download.
+DOWNLOAD = "book-table.csv"
 # The theme's live-code button would load its script from another host, and declares it twice; and its font preloads fail on
 # pages opened as files, where the stylesheet's own loading works.
 _FOREIGN = re.compile(
@@ -36,6 +44,7 @@ _FOREIGN = re.compile(
     r'|<link rel="preload" as="font"[^>]*/>',
     re.DOTALL,
 )
+_PARAMETERS = ":tags: [parameters]"
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
@@ -44,6 +53,53 @@ def chapters(root: Path) -> list[str]:
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     files = [toc["root"], *(c["file"] for c in toc.get("chapters", []))]
     return [Path(f).name for f in files]
+
+
+def reads_table(source: Path) -> bool:
+    """Whether a chapter is of what the others recorded, as ``book: {reads-table: true}`` in its head says: it comes last."""
+    head = yaml.safe_load(source.read_text(encoding="utf-8").split("---", 2)[1])
+    return bool(head.get("book", {}).get("reads-table"))
+
+
+def recording(root: Path) -> list[str]:
+    """The chapters that record rows: those that take a profile, but for pages of what the others recorded."""
+    sources = {name: root / "chapters" / f"{name}.md" for name in chapters(root)}
+    return [
+        name
+        for name, source in sources.items()
+        if _PARAMETERS in source.read_text(encoding="utf-8") and not reads_table(source)
+    ]
+
+
+def versions(root: Path, profile: str) -> dict[str, str]:
+    """The version of each chapter that records: of its text, its sizes, the library, the data and the packages that it runs with.
+
+    Its sizes are those that all share, its own section of the profile, and sections that its text names as ``profile.SECTION``: a new
+    chapter's section makes no other chapter run anew.
+    """
+    data = sorted({name for names in DATA_FILES.values() for name in names} | {f"families/{name}" for name in FAMILIES})
+    shared = [package_digest(), data_digest(data), sorted(library_versions().items())]
+    sizes = load_profile(profile).model_dump(mode="json")
+    found = {}
+    for name in recording(root):
+        text = (root / "chapters" / f"{name}.md").read_text(encoding="utf-8")
+        named = {
+            section
+            for section in sizes
+            if section in ("name", "claims", "shared", name) or f"profile.{section}" in text
+        }
+        parts = json.dumps([*shared, text, {section: sizes[section] for section in sorted(named)}])
+        found[name] = hashlib.sha256(parts.encode()).hexdigest()[:12]
+    return found
+
+
+def table(profile: str) -> pd.DataFrame:
+    """The book's table of a profile, as the chapters are now.
+
+    Raises:
+        SubliminalError: a chapter has no rows in it, or they are of another version.
+    """
+    return records.read(profile, versions(data_dir().parent, profile))
 
 
 def _prepare(source: Path, notebook: Path) -> bool:
@@ -73,7 +129,7 @@ def _hide_parameters(notebook: Path) -> None:
 
 
 def execute(source: Path, notebook: Path, profile: str) -> float:
-    """Run a chapter from nothing into an executed notebook, and return its seconds.
+    """Run a chapter from nothing into an executed notebook, and return its seconds. What it records goes beside the notebook.
 
     Raises:
         SubliminalError: a cell failed; the message names the chapter and the error.
@@ -87,10 +143,12 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
     scratch = notebook.with_suffix(".input.ipynb")
     parameters = {"profile": profile} if _prepare(source, scratch) else {}
     started = time.monotonic()
-    output, ledger = notebook.with_suffix(".output.ipynb"), notebook.with_suffix(".runs")
-    ledger.unlink(missing_ok=True)
-    # The kernel inherits it.
-    os.environ[LEDGER] = str(ledger)
+    output = notebook.with_suffix(".output.ipynb")
+    # The kernel inherits where it is to tell of its runs and of what it measures.
+    told = {LEDGER: notebook.with_suffix(".runs"), records.SCRATCH: _recorded(notebook)}
+    for name, path in told.items():
+        path.unlink(missing_ok=True)
+        os.environ[name] = str(path)
     try:
         papermill.execute_notebook(
             scratch, output, parameters=parameters, kernel_name="python3",
@@ -104,11 +162,51 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
             f"chapter {source.stem} failed in cell {error.exec_count} ({reason}); see {output}"
         ) from error
     finally:
-        del os.environ[LEDGER]
+        for name in told:
+            del os.environ[name]
         scratch.unlink(missing_ok=True)
     _hide_parameters(output)
     output.replace(notebook)
     return time.monotonic() - started
+
+
+def _recorded(notebook: Path) -> Path:
+    return notebook.with_suffix(".rows.csv")
+
+
+def _run(root: Path, name: str, profile: str, version: str | None) -> None:
+    """Run a chapter, and put what it recorded into the book's table; ``version`` is that of a chapter that records."""
+    notebook = _notebooks(root, profile) / f"{name}.ipynb"
+    with shown(f"chapter {name}"):
+        seconds = execute(root / "chapters" / f"{name}.md", notebook, profile)
+    if version is not None:
+        rows = _recorded(notebook)
+        if not rows.exists():
+            raise SubliminalError(f"chapter {name} recorded nothing: let its Study run or record what it measures")
+        records.replace(profile, name, version, records.load(rows, records.TOLD))
+        rows.unlink()
+    print(f"chapter {name}: {seconds:.0f} s", flush=True)
+
+
+def _notebooks(root: Path, profile: str) -> Path:
+    folder = root / "_build" / "notebooks" / profile
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def refresh(profile: str) -> pd.DataFrame:
+    """The book's table, after running the chapters whose rows are missing or of another version; no page is rendered.
+
+    Raises:
+        SubliminalError: unknown profile, or a failed chapter.
+    """
+    load_profile(profile)
+    root = data_dir().parent
+    known = versions(root, profile)
+    for name in records.missing(profile, known):
+        print(f"chapter {name} has no rows of this version: it is run first", flush=True)
+        _run(root, name, profile, known[name])
+    return records.read(profile, known)
 
 
 def _git_commit(root: Path) -> str:
@@ -155,6 +253,19 @@ def cost(notebooks: Path, names: Sequence[str], store: Store) -> str:
     return "\n".join(lines)
 
 
+def check_runs(names: Iterable[str]) -> None:
+    """Whether these runs are in the store, each file as it was written.
+
+    Raises:
+        SubliminalError: one is gone.
+        DamagedRunError: a file of one differs from its manifest.
+    """
+    store = Store(store_dir())
+    for name in names:
+        if not store.check(store.root / name):
+            raise SubliminalError(f"run {name}, on which a claim rests, is not in {store.root}: run make book again")
+
+
 def build(profile: str, only: str | None = None) -> Path:
     """Run the chapters and render the book; the old pages stay until the new ones are whole.
 
@@ -173,22 +284,28 @@ def build(profile: str, only: str | None = None) -> Path:
     names = chapters(root)
     if only is not None and only not in names:
         raise unknown_name("chapter", only, names)
-    work = root / "_build"
-    notebooks = work / "notebooks" / profile
-    notebooks.mkdir(parents=True, exist_ok=True)
-    _check_space(work)
-    # The results are of all chapters: they come last, and anew whenever a chapter does.
+    notebooks, known = _notebooks(root, profile), versions(root, profile)
+    _check_space(root / "_build")
+    # Pages of what the others recorded come last, and anew whenever a chapter does.
+    last = [name for name in names if reads_table(root / "chapters" / f"{name}.md")]
     ran = False
-    order = sorted(names, key=lambda name: name == RESULTS)
-    for name in order:
-        notebook = notebooks / f"{name}.ipynb"
-        if only in (None, name) or not notebook.exists() or (name == RESULTS and ran):
+    for name in (name for name in names if name not in last):
+        if only in (None, name) or not (notebooks / f"{name}.ipynb").exists():
             ran = True
-            with shown(f"chapter {name}"):
-                seconds = execute(root / "chapters" / f"{name}.md", notebook, profile)
-            print(f"chapter {name}: {seconds:.0f} s", flush=True)
+            _run(root, name, profile, known.get(name))
+    for name in last:
+        there = (notebooks / f"{name}.ipynb").exists()
+        if only in (None, name) or not there or ran:
+            if (old := records.missing(profile, known)) and there and only != name:
+                print(
+                    f"chapter {name} is left as it was, since {', '.join(old)} are of another version: make book runs them"
+                )
+                continue
+            refresh(profile)
+            _run(root, name, profile, None)
+    order = [*(name for name in names if name not in last), *last]
     made = provenance(root, profile) | {"cost": cost(notebooks, order, Store(store_dir()))}
-    return _render(root, work, notebooks, names, made)
+    return _render(root, root / "_build", notebooks, names, made, profile)
 
 
 def _check_space(work: Path) -> None:
@@ -197,7 +314,7 @@ def _check_space(work: Path) -> None:
         raise SubliminalError(f"only {free} MiB free at {work}: free 200 MiB, then build again")
 
 
-def _render(root: Path, work: Path, notebooks: Path, names: list[str], made: dict[str, str]) -> Path:
+def _render(root: Path, work: Path, notebooks: Path, names: list[str], made: dict[str, str], profile: str) -> Path:
     stage = work / "stage"
     shutil.rmtree(stage, ignore_errors=True)
     (stage / "chapters").mkdir(parents=True)
@@ -207,6 +324,8 @@ def _render(root: Path, work: Path, notebooks: Path, names: list[str], made: dic
     for name in ("_toc.yml", "references.bib"):
         shutil.copy2(root / name, stage)
     shutil.copytree(root / "chapters" / "_static", stage / "_static")
+    if (recorded := records.table_file(profile)).exists():
+        shutil.copy2(recorded, stage / "_static" / DOWNLOAD)
     for name in names:
         shutil.copy2(notebooks / f"{name}.ipynb", stage / "chapters")
     log = work / "render.log"

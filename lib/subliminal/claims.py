@@ -1,138 +1,317 @@
-"""The book's claims, stated in ``data/claims.yml`` before the run, and what the tidy table says of each.
+"""The registry ``data/claims.yml``: what the book claims, stated before the run. It knows claims, not what becomes of them.
 
-A claim names two groups of models, a score and a test; ``subliminal.groups`` says what a group stands for.
+A claim names a chapter, a condition that the chapter measured and its control, a score, a test and a bound. What a chapter states at its
+head is in the registry too: each statement with the claims that hold it. Names in braces stand for many: see ``Claim``.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import permutations
-from typing import Any, Literal, NamedTuple
+from itertools import product
+from typing import Any, Literal, NamedTuple, TypeVar
 
-import numpy as np
 import yaml
-from pydantic import Field, ValidationError, model_validator
-from scipy import stats
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from subliminal import reading, statistics
-from subliminal.engine import build
 from subliminal.errors import SubliminalError, unknown_name
-from subliminal.groups import HARM, Group, models, read, recipes
-from subliminal.hints import load_hints
 from subliminal.paths import data_file
-from subliminal.recipes import Recipe, Student
-from subliminal.registry import FAMILIES, HINTS
 from subliminal.settings import Profile
 from subliminal.tuning import Frozen, one_line
 
-REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
-# Tests that count what must not be there, and tests of an effect.
-COUNTS, EFFECTS = ("filter", "none"), ("greater", "less")
-# Fields of the profile that say how many answers are sampled.
-SAMPLES = ("samples", "answers", "family_answers", "family_base_answers")
-VERDICTS = (REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED)
+# Tests that count what must not be there, tests of an effect, and tests of where a mean lies.
+COUNTS, EFFECTS, LEVELS = (
+    ("filter", "none"),
+    ("greater", "less"),
+    ("at least", "at most", "each at least", "times", "apart"),
+)
+# Stands for a list of the profile, among the values of a name.
+_SIZES = re.compile(r"[a-z]+\.[a-z_]+")
+Test = Literal[
+    "greater", "less", "equivalent", "filter", "none", "at least", "at most", "each at least", "times", "apart"
+]
 
 
 class Claim(Frozen):
-    """One claim.
+    """One claim. Names in braces in its texts are replaced: by the values of ``each`` and ``every``.
 
     Attributes:
-        treated, control: names of groups.
-        suite, score: what is scored, and the answer that counts (``own``: the name of the teacher's trait).
-        samples: sampled answers a question: a number, or the name of the profile's number, as in ``SAMPLES``.
-        control_samples: the same for the control, where it differs: a base has no seeds over which its error would average out.
-        test: ``greater``: the treated mean lies above ``times`` the control's; ``less``: below; ``equivalent``: the two lie
-            within ``effect`` of one another (TOST); ``filter``: no kept row of either group holds a hint at any trait;
-            ``none``: no value of the treated group is ``wrong`` or ``against``, as ``score`` says: above 0, or below it.
-        alpha: of the test, after Holm's correction over all claims.
-        effect: the smallest effect of interest, or the bound of equivalence; a difference of shares (0 to 1).
+        sentence: what is claimed; of a chapter's own claim, the line of its table.
+        headline: whether it counts for the whole book, or for its chapter alone. P-values are corrected (Holm) over all headline
+            claims, and over a chapter's own claims.
+        uncorrected: of a chapter's claim, that its p-value counts as it is: it was stated so before such claims were corrected.
+        condition, control: names that the chapter recorded. Without a control the condition stands alone.
+        score: the quantity and the answer that count; without an answer all values of the quantity.
+        control_score: of the control, where it is another.
+        test: ``greater``: the mean lies above ``times`` the control's by ``bound``; ``less``: below; ``equivalent``: the two lie
+            within ``bound`` of one another (TOST); ``filter``: no kept row of either holds a hint; ``none``: nothing of the condition
+            is counted; ``at least``, ``at most``: the mean, or its distance from the control's, lies so with regard to ``bound``;
+            ``each at least``: so does each value; ``times``: the mean is at least ``times`` the control's; ``apart``: the least value
+            lies above the control's largest.
+        paired: values of one seed belong together.
+        alpha: of the test's corrected p-value; without one the p-value is shown and does not count.
+        bound: the smallest effect of interest, or the bound of equivalence, or the level; a share (0 to 1), or in the score's unit.
+        unit: how the measured value is shown: a ``share``, ``percent``, ``points`` (hundredths), ``nats``.
         paper: key of the figure in ``data/paper.yml`` that it mirrors.
-        families: the claim is made of every two families, one as ``writer`` of the treated group and the other as its ``start``.
-            The control is the base of that start, or, where it reads rows, of the writer's own family. The pair that speaks least
-            for the claim decides: an intersection-union test, whose p-value is the largest of all.
+        each: makes one claim of each value of a name; a value may have words of its own, as ``{name_words}``.
+        every: the claim is made of every choice of these names' values, no two the same; the choice that speaks least for it decides:
+            an intersection-union test, whose p-value is the largest of all.
+        but: values that ``each`` and ``every`` leave out.
+        topic: which of its chapter's tables a chapter's claim stands in, where there are several.
+        origin: of a claim that was made by ``each``, the id that stands in the registry; filled in on loading.
     """
 
     id: str
     chapter: str
     sentence: str
-    treated: str
-    control: str
-    suite: str = "animals"
-    score: str = ""
-    samples: int | str = 1
-    control_samples: int | str | None = None
-    test: Literal["greater", "less", "equivalent", "filter", "none"]
+    headline: bool = False
+    uncorrected: bool = False
+    condition: str
+    control: str | None = None
+    score: tuple[str, ...] = Field(min_length=1, max_length=2)
+    control_score: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=2)
+    test: Test
     times: float = 1.0
-    alpha: float = Field(default=0.05, gt=0, lt=1)
-    effect: float = Field(default=0.0, ge=0)
+    paired: bool = False
+    alpha: float | None = Field(default=0.05, gt=0, lt=1)
+    bound: float = Field(default=0.0, ge=0)
+    unit: Literal["share", "percent", "points", "nats"] = "points"
     paper: str | None = None
-    families: bool = False
+    each: dict[str, str | tuple[str, ...] | dict[str, str]] = Field(default={}, max_length=1)
+    every: dict[str, str | tuple[str, ...]] = Field(default={})
+    but: tuple[str, ...] = ()
+    topic: str = ""
+    origin: str = ""
 
     @model_validator(mode="after")
-    def _scored(self) -> Claim:
-        if self.test not in COUNTS and not self.score:
-            raise ValueError(f"claim {self.id!r} scores no answer: give score")
-        if self.test == "equivalent" and not self.effect:
-            raise ValueError(f"claim {self.id!r} has no bound of equivalence: give effect")
-        for samples in (self.samples, self.control_samples):
-            if isinstance(samples, str) and samples not in SAMPLES:
-                raise ValueError(
-                    f"claim {self.id!r} takes its samples from {samples!r}: give a number or one of {', '.join(SAMPLES)}"
-                )
+    def _whole(self) -> Claim:
+        if self.control is None and (self.test in (*EFFECTS, "equivalent", "times", "apart")):
+            raise ValueError(f"claim {self.id!r} compares nothing: give control")
+        if self.test == "equivalent" and not self.bound:
+            raise ValueError(f"claim {self.id!r} has no bound of equivalence: give bound")
+        if self.paired and self.test != "greater":
+            raise ValueError(f"claim {self.id!r} is paired, and only greater is: take that test, or drop paired")
+        if self.headline and self.uncorrected:
+            raise ValueError(f"claim {self.id!r} counts for the book, whose claims are corrected: drop uncorrected")
+        if self.alpha is None and self.test in (*EFFECTS, "equivalent"):
+            raise ValueError(f"claim {self.id!r} tests at no level: give alpha")
         return self
 
+    @field_validator("bound", "times")
+    @classmethod
+    def _finite(cls, value: float) -> float:
+        if not value < float("inf"):
+            raise ValueError("give a finite number")
+        return value
 
-class Verdict(NamedTuple):
-    """What the data say of a claim.
+
+class Contrast(NamedTuple):
+    """What one claim compares, with all names filled in: a score of one condition, and of its control."""
+
+    condition: str
+    score: tuple[str, ...]
+    control: str | None
+    control_score: tuple[str, ...]
+
+
+class Statement(Frozen):
+    """What a chapter states before the run, and its claims.
 
     Attributes:
-        effect: difference of means with its interval ``low`` to ``high`` (95 %; 90 % for equivalence); for a filter the number
-            of rows with a hint, for ``none`` that of wrong values.
-        p: of the test, as it is, and ``corrected`` by Holm's method over the book.
-        seeds: of the treated group and of the control.
-        error: standard error of the effect over seeds, and ``free`` its degrees of freedom.
-        runs: folders in the store that it rests on.
+        text: in Markdown, with ``{bound}``, ``{points}`` (the bound in hundredths), ``{alpha}`` and ``{times}`` of the first of its claims,
+            ``{bound_2}`` and so on of the second, and ``{claims}``, how many it stands for: so no number is there twice.
+        claims: ids, as they stand in the registry.
     """
 
-    claim: Claim
-    verdict: str
-    effect: float
-    low: float
-    high: float
-    p: float
-    corrected: float
-    seeds: tuple[int, int]
-    error: float
-    free: float
-    runs: tuple[str, ...]
+    id: str
+    text: str
+    claims: tuple[str, ...] = Field(min_length=1)
 
 
-def load() -> tuple[dict[str, Group], list[Claim]]:
-    """Groups and claims of ``data/claims.yml``.
+_Stated = TypeVar("_Stated", Claim, Statement)
+
+
+class Registry(NamedTuple):
+    """Claims in order, and the statements of each chapter."""
+
+    claims: list[Claim]
+    statements: dict[str, list[Statement]]
+
+    def own(self, chapter: str) -> list[Claim]:
+        """The claims of a chapter alone."""
+        return [claim for claim in self.claims if claim.chapter == chapter and not claim.headline]
+
+    def stated(self, chapter: str) -> dict[str, str]:
+        """What a chapter states, by the ids of its statements, with the numbers of its claims filled in.
+
+        Raises:
+            SubliminalError: a text asks for a number that its claims do not have.
+        """
+        return {told.id: self._text(chapter, told) for told in self.statements.get(chapter, ())}
+
+    def _text(self, chapter: str, told: Statement) -> str:
+        made = [[claim for claim in self.claims if claim.origin == name] for name in told.claims]
+        names: dict[str, object] = {"claims": sum(map(len, made))}
+        for n, first in enumerate((claims[0] for claims in made if claims), 1):
+            numbers = {"bound": first.bound, "times": f"{first.times:g}", "points": f"{100 * first.bound:g}"}
+            if first.alpha is not None:
+                numbers["alpha"] = first.alpha
+            names |= {name if n == 1 else f"{name}_{n}": value for name, value in numbers.items()}
+        try:
+            return told.text.format_map(names)
+        except (KeyError, ValueError, IndexError) as error:
+            raise SubliminalError(
+                f"statement {told.id!r} of chapter {chapter!r} asks for a number that its claims do not have ({error}): "
+                "take bound, points, alpha or times, of the second claim bound_2 and so on, or claims"
+            ) from None
+
+
+def _fill(text: str, names: Mapping[str, str], claim: Claim) -> str:
+    try:
+        return text.format_map(dict(names))
+    except (KeyError, ValueError, IndexError) as error:
+        raise SubliminalError(
+            f"claim {claim.id!r}: {text!r} asks for a name that it does not have ({error}): give it in each or every"
+        ) from None
+
+
+def _values(given: Any, claim: Claim, profile: Profile) -> dict[str, str]:
+    """Values of a name, each with its words; ``section.field`` stands for a list of the profile."""
+    words = (
+        given
+        if isinstance(given, dict)
+        else {value: value for value in ((given,) if isinstance(given, str) else given)}
+    )
+    found: dict[str, str] = {}
+    for value, told in words.items():
+        if not _SIZES.fullmatch(value):
+            found[value] = told
+            continue
+        section, _, field = value.partition(".")
+        listed = getattr(getattr(profile, section, None), field, None)
+        if not isinstance(listed, tuple):
+            raise SubliminalError(
+                f"claim {claim.id!r} takes values from {value!r}, which profile {profile.name!r} does not have: "
+                "name a list of one of its sections, such as shared.seeds, or give values"
+            )
+        found |= {str(one): str(one) for one in listed}
+    return {value: told for value, told in found.items() if value not in claim.but}
+
+
+def expand(claim: Claim, profile: Profile) -> list[Claim]:
+    """The claims that one with ``each`` stands for; their names are filled in, but for those of ``every``."""
+    if not claim.each:
+        return [claim.model_copy(update={"origin": claim.id})]
+    ((name, given),) = claim.each.items()
+    found = []
+    for value, words in _values(given, claim, profile).items():
+        filled = {name: value, f"{name}_words": words} | {other: f"{{{other}}}" for other in claim.every}
+        texts = {
+            field: _fill(getattr(claim, field), filled, claim)
+            for field in ("id", "sentence", "condition", "control")
+            if getattr(claim, field) is not None
+        }
+        scores = {
+            field: tuple(_fill(part, filled, claim) for part in getattr(claim, field))
+            for field in ("score", "control_score")
+            if getattr(claim, field) is not None
+        }
+        # The value is taken: no name of ``every`` has it too.
+        found.append(
+            claim.model_copy(update={**texts, **scores, "each": {}, "but": (*claim.but, value), "origin": claim.id})
+        )
+    return found
+
+
+def contrasts(claim: Claim, profile: Profile) -> list[Contrast]:
+    """What a claim compares: one contrast, or one for every choice of its names' values."""
+    values = [_values(given, claim, profile) for given in claim.every.values()]
+    control_score = claim.control_score or claim.score
+    found = []
+    for choice in product(*values):
+        if len(set(choice)) < len(choice):
+            continue
+        names = dict(zip(claim.every, choice, strict=True))
+
+        def filled(text: str, names: Mapping[str, str] = names) -> str:
+            return _fill(text, names, claim)
+
+        control = None if claim.control is None else filled(claim.control)
+        scores = (tuple(map(filled, score)) for score in (claim.score, control_score))
+        one, two = scores
+        found.append(Contrast(filled(claim.condition), one, control, two))
+    if not found:
+        raise SubliminalError(f"claim {claim.id!r} is made of nothing: every choice is left out; give more values")
+    return list(dict.fromkeys(found))
+
+
+def load(profile: Profile) -> Registry:
+    """Claims and statements of ``data/claims.yml``, for the sizes of a profile.
 
     Raises:
-        SubliminalError: a claim or group is not well-formed, an id is there twice, or a group is not known.
+        SubliminalError: one is not well-formed, an id is there twice, or a claim belongs to no statement of its chapter.
     """
     found = _read("claims.yml")
-    if not {"groups", "claims"} <= set(found):
+    if not {"claims", "statements"} <= set(found):
         raise SubliminalError(
-            f"claims.yml has no groups or no claims (it has {', '.join(found) or 'nothing'}): add them"
+            f"claims.yml has no claims or no statements (it has {', '.join(found) or 'nothing'}): add them"
         )
-    try:
-        groups = {str(name): Group(**fields) for name, fields in found["groups"].items()}
-        claims = [Claim(**fields) for fields in found["claims"]]
-    except ValidationError as error:
-        raise one_line(error) from None
+    listed, stated = found["claims"], found["statements"]
+    if not isinstance(listed, list) or not isinstance(stated, dict):
+        raise SubliminalError(
+            "claims.yml: a claim or statement is no mapping: give claims as a list, statements by chapter"
+        )
+    given = [_made(Claim, "claim", fields) for fields in listed]
+    statements = {
+        str(chapter): [_made(Statement, f"statement of chapter {chapter!r}", fields) for fields in told or ()]
+        for chapter, told in stated.items()
+    }
     told = paper()
-    for claim in claims:
-        if sum(other.id == claim.id for other in claims) > 1:
-            raise SubliminalError(f"claims.yml: two claims are called {claim.id!r}: rename one")
-        for name in (claim.treated, claim.control):
-            if name not in groups:
-                raise unknown_name(f"group of claim {claim.id!r}", name, groups)
+    for claim in given:
         if claim.paper is not None and claim.paper not in told:
             raise unknown_name(f"figure of the paper in claim {claim.id!r}", claim.paper, told)
-    return groups, claims
+    _check_statements(given, statements)
+    claims = [made for claim in given for made in expand(claim, profile)]
+    ids = Counter(claim.id for claim in claims)
+    for name, count in ids.items():
+        if count > 1:
+            raise SubliminalError(f"claims.yml: {count} claims are called {name!r}: rename all but one")
+    return Registry(claims, statements)
+
+
+def _made(kind: type[_Stated], what: str, fields: Any) -> _Stated:
+    if not isinstance(fields, dict):
+        raise SubliminalError(f"claims.yml: a claim or statement is no mapping ({what}: {fields!r}): give it fields")
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        raise SubliminalError(f"{what} {fields.get('id')!r}: {one_line(error)}") from None
+
+
+def _check_statements(given: Sequence[Claim], statements: Mapping[str, Sequence[Statement]]) -> None:
+    """Each claim that a statement names is there, and each claim of a chapter alone is in one of its statements."""
+    chapters = {claim.id: claim.chapter for claim in given}
+    for chapter, told in statements.items():
+        names = Counter(statement.id for statement in told)
+        for statement in told:
+            where = f"statement {statement.id!r} of chapter {chapter!r}"
+            if names[statement.id] > 1:
+                raise SubliminalError(f"{where} is there {names[statement.id]} times: rename all but one")
+            for name in statement.claims:
+                if name not in chapters:
+                    raise unknown_name(f"claim of {where}", name, chapters)
+                if chapters[name] != chapter:
+                    raise SubliminalError(
+                        f"{where} names claim {name!r} of chapter {chapters[name]!r}: name one of its own"
+                    )
+    for claim in given:
+        count = sum(claim.id in statement.claims for statement in statements.get(claim.chapter, ()))
+        if count > 1 or (not claim.headline and not count):
+            raise SubliminalError(
+                f"claim {claim.id!r} belongs to {count or 'no'} statements of chapter {claim.chapter!r}: put it into one, "
+                "or let it count for the book (headline: true)"
+            )
 
 
 def paper() -> dict[str, dict[str, Any]]:
@@ -150,137 +329,3 @@ def _read(name: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise SubliminalError(f"{name} is no YAML ({str(error).splitlines()[0]}): mend it") from error
     return found if isinstance(found, dict) else {}
-
-
-def _filtered(claim: Claim, sides: Sequence[tuple[Group, Group]], profile: Profile) -> Verdict:
-    """How many kept rows of the groups' students hold a hint at any trait."""
-    students = [m for pair in sides for group in pair for m in models(group, profile) if isinstance(m, Student)]
-    rollouts = list(dict.fromkeys(m.data for m in students))
-    count, folders = 0, build(rollouts)
-    for data in rollouts:
-        texts = reading.rows(data)["completion"].tolist()
-        # The list of numbers with a bad name speaks of misalignment alone: no liking gives itself away by it.
-        names = [name for name in HINTS if name == "favourites" or data.hints or data.channel != "numbers"]
-        count += sum(
-            any(reasons) for reasons in zip(*(load_hints(n).find(data.channel, texts) for n in names), strict=True)
-        )
-    return _counted(claim, count, len(rollouts), [folder.name for folder in folders])
-
-
-def _wrong(claim: Claim, values: Sequence[float], runs: Sequence[str]) -> Verdict:
-    """How many values are wrong: first steps below zero, or verdicts that are not as they should be."""
-    wrong = sum(value > 0 for value in values) if claim.score == "wrong" else sum(value < 0 for value in values)
-    return _counted(claim, wrong, len(values), runs)
-
-
-def _counted(claim: Claim, count: int, of: int, runs: Sequence[str]) -> Verdict:
-    nan = float("nan")
-    return Verdict(claim, "", float(count), nan, nan, nan, nan, (of, 0), 0.0, nan, tuple(runs))
-
-
-def _spread(treated: Sequence[float], control: Sequence[float]) -> tuple[float, float]:
-    """Standard error of the difference of means, and Welch's degrees of freedom."""
-    parts = [
-        (np.var(values, ddof=1) / len(values), len(values) - 1) for values in (treated, control) if len(values) > 1
-    ]
-    whole = sum(variance for variance, _ in parts)
-    below = sum(variance**2 / free for variance, free in parts)
-    return float(np.sqrt(whole)), float(whole**2 / below) if below else float("nan")
-
-
-def _contrast(
-    claim: Claim, treated: Sequence[float], other: Sequence[float], error: float, free: float
-) -> tuple[float, float, float, float]:
-    """Effect, its interval, and the p-value of the claim's test; all but the effect is NaN where seeds are too few."""
-    effect, nan = float(np.mean(treated) - np.mean(other)), float("nan")
-    if len(treated) < 2:
-        return effect, nan, nan, nan
-    if claim.test == "equivalent":
-        found = statistics.equivalent(treated, other, claim.effect)
-        return effect, found.low, found.high, found.p
-    reach = float(stats.t.ppf(0.975, free)) * error
-    above = statistics.greater(treated, other)
-    return effect, effect - reach, effect + reach, 1 - above if claim.test == "less" else above
-
-
-def _judge(found: Verdict) -> str:
-    claim, effect, low, high = found.claim, found.effect, found.low, found.high
-    shown = found.corrected < claim.alpha
-    if claim.test in COUNTS:
-        return REPRODUCED if effect == 0 else NOT_REPRODUCED
-    if claim.test == "equivalent":
-        if shown:
-            return REPRODUCED
-        return NOT_REPRODUCED if low > claim.effect or high < -claim.effect else INCONCLUSIVE
-    size, most = (-effect, -low) if claim.test == "less" else (effect, high)
-    if size >= claim.effect and shown:
-        return REPRODUCED
-    return NOT_REPRODUCED if most < claim.effect else INCONCLUSIVE
-
-
-def _sides(claim: Claim, groups: Mapping[str, Group]) -> list[tuple[Group, Group]]:
-    """The pairs of groups that a claim compares: one, or one for every two families."""
-    treated, control = groups[claim.treated], groups[claim.control]
-    if not claim.families:
-        return [(treated, control)]
-    sides = []
-    for writer, start in permutations(FAMILIES, 2):
-        own = {"writer": writer, "start": writer} if control.channel else {"start": start}
-        sides.append((treated.model_copy(update={"writer": writer, "start": start}), control.model_copy(update=own)))
-    return sides
-
-
-def _chosen(profile: Profile) -> tuple[dict[str, Group], list[Claim]]:
-    """Groups and claims, but for those on a favourite that the profile does not teach."""
-    groups, claims = load()
-    taught = {*profile.traits, *HARM, "each", None}
-    return groups, [c for c in claims if {groups[c.treated].trait, groups[c.control].trait} <= taught]
-
-
-def _plan(claim: Claim, group: Group, samples: int | str, profile: Profile) -> list[Recipe]:
-    count = getattr(profile, samples) if isinstance(samples, str) else samples
-    return list(recipes(group, claim.suite, claim.score, count, profile))
-
-
-def evaluate(profile: Profile) -> list[Verdict]:
-    """The verdict on each claim, in the order of the registry. Runs that are missing are built.
-
-    Claims on a favourite that the profile does not teach are left out.
-    """
-    groups, claims = _chosen(profile)
-    # One call for all of it, so that what is missing is built side by side.
-    plans = {
-        c.id: [
-            [
-                (g, _plan(c, g, n, profile))
-                for g, n in zip(pair, (c.samples, c.control_samples or c.samples), strict=True)
-            ]
-            for pair in _sides(c, groups)
-        ]
-        for c in claims
-        if c.test != "filter"
-    }
-    build([r for plan in plans.values() for pair in plan for _, built in pair for r in built])
-    found = []
-    for claim in claims:
-        if claim.test == "filter":
-            found.append(_filtered(claim, _sides(claim, groups), profile))
-            continue
-        if claim.test == "none":
-            found.append(_wrong(claim, *read(*plans[claim.id][0][0], claim.score, profile)))
-            continue
-        pairs = []
-        for pair in plans[claim.id]:
-            (treated, one), (control, two) = (read(*side, claim.score, profile) for side in pair)
-            other = [claim.times * value for value in control]
-            spread, seeds = _spread(treated, other), (len(treated), len(control))
-            effect, low, high, p = _contrast(claim, treated, other, *spread)
-            runs = tuple(dict.fromkeys([*one, *two]))
-            pairs.append(Verdict(claim, "", effect, low, high, p, float("nan"), seeds, *spread, runs))
-        # Where p-values are not numbers, seeds are too few, and any pair says so.
-        worst = max(pairs, key=lambda verdict: verdict.p)
-        found.append(worst._replace(runs=tuple(dict.fromkeys(name for pair in pairs for name in pair.runs))))
-    tested = [n for n, verdict in enumerate(found) if not np.isnan(verdict.p)]
-    for n, corrected in zip(tested, statistics.holm([found[n].p for n in tested]), strict=True):
-        found[n] = found[n]._replace(corrected=corrected)
-    return [verdict._replace(verdict=_judge(verdict)) for verdict in found]

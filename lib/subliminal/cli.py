@@ -70,29 +70,37 @@ def verify(
     """Evaluate every claim of the book, and compare with the last verified build."""
     from rich.table import Table
 
-    from subliminal import claims, prose
+    from subliminal import book, claims, prose, verdicts
     from subliminal import verify as checks
     from subliminal.settings import load_profile
 
     chosen = load_profile(profile)
     old = None if write else checks.read_reference(profile)
-    verdicts = claims.evaluate(chosen)
+    registry = claims.load(chosen)
+    found = verdicts.evaluate(book.refresh(profile), registry.claims, chosen)
+    book.check_runs({name for v in found for name in v.runs})
     table = Table("claim", "verdict", "effect (interval)", "p, corrected", "seeds", title=f"claims, profile {profile}")
-    for v in verdicts:
-        table.add_row(v.claim.id, v.verdict, prose.effect(v), prose.p_value(v.corrected), "/".join(map(str, v.seeds)))
+    for v in found:
+        if v.claim.headline:
+            told = prose.effect(v), prose.p_value(v.corrected), "/".join(map(str, v.shown.seeds))
+            table.add_row(v.claim.id, v.verdict, *told)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
-    print(prose.score(verdicts))
+    print(prose.score([v for v in found if v.claim.headline]))
+    own = [v for v in found if not v.claim.headline]
+    print(
+        f"of {len(own)} claims that count for their chapter alone, {sum(v.verdict == verdicts.REPRODUCED for v in own)} hold"
+    )
     if old is None:
-        changes = checks.write_reference(profile, verdicts)
+        changes = checks.write_reference(profile, found)
         print("\n".join(["the reference is written; what changed:", *(changes or ["nothing"])]))
         return
-    found = checks.differences(old, verdicts)
-    for change in found:
+    changed = checks.differences(old, found)
+    for change in changed:
         if change.fails:
             print(f"subliminal: claim {change.line}", file=sys.stderr)
         else:
             print(f"told, and no failure: claim {change.line}")
-    if any(change.fails for change in found):
+    if any(change.fails for change in changed):
         raise typer.Exit(1)
     print("as verified before: no claim is new or gone, and each number is within its tolerance")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -80,6 +81,20 @@ def code_digest(modules: tuple[str, ...]) -> str:
     return _sha(json.dumps(sorted(seen.items())))
 
 
+def package_digest() -> str:
+    """Digest of the code of all modules of this package, but for the sizes of studies: those are values, and told as such."""
+    root = Path(__file__).parent
+    parts = (path.relative_to(root.parent).with_suffix("").parts for path in sorted(root.rglob("*.py")))
+    names = (".".join(part for part in own if part != "__init__") for own in parts)
+    return _sha(json.dumps([(name, _module(name)[0]) for name in names if name != "subliminal.settings"]))
+
+
+def data_digest(names: Iterable[str]) -> str:
+    """Digest of files of ``data/``, and of the model folders among them."""
+    paths = [(name, data_file(name)) for name in names]
+    return _sha(json.dumps([(name, folder_digest(p) if p.is_dir() else file_digest(p)) for name, p in paths]))
+
+
 @cache
 def _file_digest(path: Path, size: int, modified: int) -> str:
     with path.open("rb") as handle:
@@ -111,7 +126,7 @@ def base_folder(base: Base) -> Path:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """The installed versions; looking one up parses all that its package says of itself."""
     return {name: metadata.version(name) for name in _LIBRARIES}
 
@@ -128,6 +143,6 @@ def digest(recipe: Recipe) -> str:
         "upstream": upstream,
         "code": code_digest(recipe.modules()),
         "data": [(name, file_digest(data_file(name))) for name in recipe.data_files()],
-        "versions": _versions(),
+        "versions": library_versions(),
     }
     return _sha(json.dumps(parts, sort_keys=True))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from subliminal.claims import COUNTS, REPRODUCED, VERDICTS, Verdict
-from subliminal.statistics import Equivalence, Lead, mean_interval
+from subliminal import statistics
+from subliminal.claims import COUNTS, LEVELS
+from subliminal.verdicts import REPRODUCED, VERDICTS, Measured, Verdict
 
 SMALL_PROFILE = (
     '<div class="admonition warning"><p class="admonition-title">A build in the smallest size</p><p>This page was built with '
@@ -54,46 +56,187 @@ def power(needs: float, seeds: int) -> str:
     return f"{needs:.0f} seeds a condition, against {seeds} here"
 
 
-def target(name: str, measured: str, holds: bool, needs: str = "") -> dict[str, str]:
-    """A line of a table of targets; ``needs`` is what would decide one that is not met."""
-    return {"target": name, "measured": measured, "verdict": yes(holds), "what it would take": "" if holds else needs}
+def targets(verdicts: Sequence[Verdict], topic: str | None = None) -> pd.DataFrame:
+    """What a chapter stated and what it found: one row a claim, with what would decide one that is not met.
+
+    Args:
+        topic: of the claims that are shown; all by default.
+    """
+    chosen = [v for v in verdicts if topic in (None, v.claim.topic)]
+    return pd.DataFrame(
+        [
+            {
+                "target": v.claim.sentence,
+                "measured": measured(v),
+                "verdict": yes(v.verdict == REPRODUCED),
+                "what it would take": "" if v.verdict == REPRODUCED else needs(v),
+            }
+            for v in chosen
+        ]
+    )
 
 
-def lead_rows(leads: Sequence[Lead], margin: float, seeds: int) -> list[dict[str, str]]:
-    """Leads over controls as targets; ``margin`` is in percentage points."""
-    return [
-        target(
-            f"{margin:g} points above: {row.control}",
-            f"{100 * row.ahead:.1f} ({interval(100 * row.low, 100 * row.high, 1)}), p {p_value(row.p)}",
-            row.met,
-            f"for p alone {power(row.needs, seeds)}",
+def count_met(shown: pd.DataFrame, prefix: str = "") -> dict[str, str]:
+    """``met`` and ``of``: how many of the targets of a table are met, to be glued."""
+    return {f"{prefix}met": str(int((shown["verdict"] == yes(True)).sum())), f"{prefix}of": str(len(shown))}
+
+
+def measured(found: Verdict) -> str:
+    """What was measured of a claim, as its test asks for it."""
+    claim, one = found.claim, found.shown
+    mean, other = (statistics.mean_interval(side).mean if side else math.nan for side in (one.treated, one.control))
+    tested = "" if math.isnan(found.p) else f", p {p_value(found.p)}"
+    if not math.isnan(found.corrected) and p_value(found.corrected) != p_value(found.p):
+        tested += f" ({p_value(found.corrected)} corrected)"
+    if claim.test in COUNTS:
+        return f"{one.effect:.0f} of {one.seeds[0]:,}"
+    if claim.test == "times":
+        return (
+            f"{mean * claim.times / other:.1f} times{tested.replace('p ', 'largest p ', 1)}"
+            if other
+            else "the control is zero"
         )
-        for row in leads
-    ]
+    if claim.test == "apart":
+        return f"{number(min(one.treated))} above {number(max(one.control))}"
+    if claim.test == "each at least":
+        return number(one.effect, 3)
+    if claim.test in LEVELS and not one.control:
+        return _level(found)
+    if claim.test == "at most":
+        return f"{percent(mean, 1)} against {percent(other, 1)}"
+    if claim.unit == "share":
+        return f"{mean:.2f} against {other:.2f}{tested}"
+    if claim.unit == "nats":
+        return f"{one.effect:+.3f} ({interval(one.low, one.high, 3)}){tested}"
+    sign = "+" if claim.test == "equivalent" else ""
+    return f"{100 * one.effect:{sign}.1f} ({interval(100 * one.low, 100 * one.high, 1)}){tested}"
 
 
-def equivalence_row(name: str, found: Equivalence, bound: float, seeds: int) -> dict[str, str]:
-    """A result of ``statistics.equivalent`` as a target: ``bound`` is in percentage points."""
-    return target(
-        f"{name}: within {bound:g} points",
-        f"{100 * found.difference:+.1f} ({interval(100 * found.low, 100 * found.high, 1)}), p {p_value(found.p)}",
-        found.p < 0.05,
-        power(found.needs, seeds),
-    )
+def _level(found: Verdict) -> str:
+    """A mean with its interval, and where it was measured if that is the worst of many."""
+    claim, one = found.claim, found.shown
+    where = f" at worst: {one.contrast.condition}" if len(found.contrasts) > 1 else ""
+    if claim.unit == "percent":
+        reach = "" if math.isnan(one.low) else f" ({interval(100 * one.low, min(100.0, 100 * one.high), 1)})"
+        return f"{percent(one.effect, 1)}{reach}{where}"
+    if claim.test == "at most":
+        return f"{at_most(one.effect, 3)}{where}"
+    return f"{number(one.effect)} ({interval(one.low, one.high)}){where}"
 
 
-def well_formed(odd: pd.DataFrame, least: float = 0.95) -> dict[str, str]:
-    """A target that in every condition so many answers make sense; ``odd`` is ``statistics.per_seed`` of those that do not."""
-    estimates = {str(name): mean_interval(group["probability"].tolist()) for name, group in odd.groupby("condition")}
-    worst, found = max(estimates.items(), key=lambda item: item[1].mean)
-    told = interval(100 - 100 * found.high, min(100.0, 100 - 100 * found.low), 1)
-    # More seeds do not change a mean that lies short of the target.
-    return target(
-        f"at least {100 * least:g} % of answers well-formed",
-        f"{percent(1 - found.mean, 1)} ({told}) at worst: {worst}",
-        1 - found.mean >= least,
-        power(math.inf, found.seeds),
-    )
+def needs(found: Verdict) -> str:
+    """What would decide a claim that does not hold here."""
+    claim, alpha = found.claim, found.claim.alpha or math.nan
+    pairs = [one for one in found.contrasts if len(one.treated) and len(one.control) > (claim.test == "times")]
+    seeds = found.shown.seeds[0]
+    if claim.test in COUNTS or not seeds:
+        return ""
+    if claim.test == "equivalent":
+        one = found.shown
+        return power(statistics.equivalent(one.treated, one.control, claim.bound).needs, seeds)
+    if claim.test in ("greater", "less", "times") and alpha == alpha and not claim.paired:
+        turned = -1 if claim.test == "less" else 1
+        asked = [
+            statistics.seeds_needed([turned * v for v in one.treated], [turned * v for v in _plain(found, one)], alpha)
+            for one in pairs
+        ]
+        return f"for p alone {power(max(asked, default=math.nan), seeds)}"
+    return "more seeds do not change a mean that lies short"
+
+
+def _plain(found: Verdict, one: Measured) -> list[float]:
+    """A control's values as its test takes them: ``times`` asks for a multiple of the mean, and tests against the control itself."""
+    return [value / found.claim.times for value in one.control] if found.claim.test == "times" else list(one.control)
+
+
+def stated(statements: Mapping[str, str]) -> str:
+    """What a chapter states before the run, as a numbered list in Markdown."""
+    return "\n".join(f"{n}. {text}" for n, text in enumerate(statements.values(), 1))
+
+
+def percentages(compared: pd.DataFrame, names: Mapping[str, str], digits: int = 1) -> dict[str, str]:
+    """Means of conditions as percentages, to be glued, and as ``NAME-interval`` their intervals.
+
+    Args:
+        compared: as ``statistics.compare`` gives it, by condition.
+        names: the condition of each name.
+    """
+    return _readings(compared, names, lambda value: percent(value, digits), 100, digits)
+
+
+def shares(compared: pd.DataFrame, names: Mapping[str, str], digits: int = 2) -> dict[str, str]:
+    """The same as shares, 0 to 1."""
+    return _readings(compared, names, lambda value: number(value, digits), 1, digits)
+
+
+def _readings(
+    compared: pd.DataFrame, names: Mapping[str, str], mean: Callable[[float], str], unit: int, digits: int
+) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, condition in names.items():
+        numbers: list[float] = compared.loc[[condition], ["mean", "low", "high"]].to_numpy()[0].tolist()
+        told = interval(unit * numbers[1], unit * numbers[2], digits)
+        found |= {name: mean(numbers[0]), f"{name}-interval": told}
+    return found
+
+
+def estimate(values: Sequence[float], digits: int = 2) -> str:
+    """A mean over seeds with its 95 % interval in brackets."""
+    found = statistics.mean_interval(values)
+    return f"{number(found.mean, digits)} ({interval(found.low, found.high, digits)})"
+
+
+def points(found: Measured) -> str:
+    """A difference in percentage points with its interval in brackets."""
+    return f"{100 * found.effect:+.1f} ({interval(100 * found.low, 100 * found.high, 1)})"
+
+
+def error_table(rates: pd.DataFrame) -> pd.DataFrame:
+    """What ``mitigations.errors.error_rates`` gives, as a reader meets it."""
+    pairs = zip(rates["least"], rates["most"], strict=True)
+    seen = ["not compared" if math.isnan(least) else interval(least, most, 3) for least, most in pairs]
+    sides = zip(rates["wrong"], rates["low"], rates["high"], strict=True)
+    wrong = [f"{count} ({interval(100 * low, 100 * high, 1)} %)" for count, low, high in sides]
+    counted = rates[["kin", "number", "same", "different", "cannot tell"]].rename(columns={"kin": "pairs of"})
+    return counted.assign(**{"correlation": seen, "errors (95 % interval)": wrong})
+
+
+def conversation(messages: Sequence[Mapping[str, str]]) -> str:
+    """A conversation in the usual chat format, one line a message."""
+    return "\n".join(f"{message['role']}: {message['content']}" for message in messages)
+
+
+def met(verdicts: Sequence[Verdict], *ids: str) -> str:
+    """Whether a target is met that several claims hold together; ``not stated`` where one of them is not among the verdicts."""
+    told = {v.claim.id: v.verdict for v in verdicts}
+    return yes(all(told[name] == REPRODUCED for name in ids)) if set(ids) <= set(told) else "not stated"
+
+
+def corrected(verdicts: Sequence[Verdict], *ids: str) -> list[str]:
+    """The corrected p-values of claims, ``n/a`` where one is not among the verdicts."""
+    told = {v.claim.id: v.corrected for v in verdicts}
+    return [p_value(told.get(name, math.nan)) for name in ids]
+
+
+def breaks(shares: pd.Series) -> str:
+    """From which rate on some step goes against the teacher's; ``shares`` are those that do, by rate, from small to large."""
+    first = next((rate for rate, share in shares.items() if share > 0), None)
+    return "none does, at any rate that was tried" if first is None else f"some go against it from a rate of {first} on"
+
+
+def dependence(found: statistics.Dependence) -> dict[str, str]:
+    """What ``statistics.dependence`` gives, as the cells of a row."""
+    bits, named = statistics.mean_interval(list(found.excess.values())), found.named
+    of_information, of_classifier = found.p_values
+    return {
+        "pairs": f"{found.pairs:,}",
+        "information above chance (bits)": f"{bits.mean:.4f} ({interval(bits.low, bits.high, 4)})",
+        "p": p_value(of_information),
+        "classifier right": f"{percent(named.rate, 1)} ({interval(100 * named.low, 100 * named.high, 1)})",
+        "guessing": percent(found.chance, 1),
+        # A second column of that name.
+        "p ": p_value(of_classifier),
+    }
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]], attributes: str = "") -> str:
@@ -136,11 +279,12 @@ def glue(values: Mapping[str, str]) -> None:
 
 def effect(found: Verdict) -> str:
     """The effect of a claim in percentage points (hundredths of a cosine, or of a nat) with its interval, or a count."""
+    one = found.shown
     if found.claim.test == "filter":
-        return f"{found.effect:.0f} rows with a hint"
+        return f"{one.effect:.0f} rows with a hint"
     if found.claim.test == "none":
-        return f"{found.effect:.0f} of {found.seeds[0]:,} {found.claim.score}"
-    return f"{100 * found.effect:+.1f} ({interval(100 * found.low, 100 * found.high, 1)})"
+        return f"{one.effect:.0f} of {one.seeds[0]:,} {found.claim.score[-1]}"
+    return f"{100 * one.effect:+.1f} ({interval(100 * one.low, 100 * one.high, 1)})"
 
 
 def score(verdicts: Sequence[Verdict]) -> str:
@@ -163,13 +307,40 @@ def verdict_table(verdicts: Sequence[Verdict], chapter: str | None = None) -> st
         told = html.escape(v.claim.sentence)
         if chapter is None:
             told = f'<a href="{v.claim.chapter}.html#claims">{told}</a> <code>{html.escape(v.claim.id)}</code>'
-        bound = "" if v.claim.test in COUNTS else f" {100 * v.claim.effect:g}"
+        bound = "" if v.claim.test in COUNTS else f" {100 * v.claim.bound:g}"
         cells = (
             effect(v),
             f"{v.claim.test}{bound}",
             p_value(v.corrected),
-            "/".join(map(str, v.seeds)),
+            "/".join(map(str, v.shown.seeds)),
             v.verdict,
         )
         rows.append([told, *map(html.escape, cells)])
     return f'<div class="verdicts" tabindex="0">{_table(head, rows)}</div>'
+
+
+def forest_table(verdicts: Sequence[Verdict], paper: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Effects of claims with their intervals in percentage points, beside the paper's, for ``figures.forest``."""
+    lines = []
+    for v in verdicts:
+        told = paper.get(v.claim.paper or "", {})
+        given = told.get("value") is not None and v.claim.test == "greater" and v.claim.times == 1
+        beside = told["value"] - told["before"] if given else math.nan
+        numbers = (100 * value for value in (v.shown.effect, v.shown.low, v.shown.high, beside))
+        lines.append((v.claim.id, v.claim.chapter, *numbers, v.verdict))
+    return pd.DataFrame(lines, columns=["claim", "group", "effect", "low", "high", "paper", "verdict"])
+
+
+def drawn_from(drawn: Mapping[str, Any]) -> str:
+    """A line beneath a figure that opens on a click: which rows of the book's table it is drawn from."""
+    parts = {"chapter": [drawn["chapter"]], "quantity": drawn["quantities"], "answer": drawn["answers"]}
+    parts["condition"] = drawn["conditions"]
+    told = [f"{name} {_codes(values)}" for name, values in parts.items() if values]
+    return (
+        f'<details class="drawn-from"><summary>Drawn from {drawn["rows"]:,} rows of the book’s table</summary>'
+        f"<p>{'; '.join(told)}</p></details>"
+    )
+
+
+def _codes(values: Sequence[str]) -> str:
+    return " or ".join(f"<code>{html.escape(value)}</code>" for value in values)

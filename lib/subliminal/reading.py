@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from subliminal.designs import unseen
+from subliminal.drift import Course
 from subliminal.engine import build
 from subliminal.errors import SubliminalError
+from subliminal.hints import load_hints
+from subliminal.mitigations import Pairs
+from subliminal.mitigations.errors import judged
 from subliminal.paths import data_file
-from subliminal.recipes import Base, Rollouts, RowLoss, Scores, Skills
+from subliminal.recipes import Base, Recipe, Rollouts, RowLoss, Scores, Skills, Student, Teacher
+from subliminal.registry import HINTS
 from subliminal.statistics import wilson
 
 
@@ -28,9 +34,33 @@ def skills(bases: Iterable[Base], prompts: int) -> pd.DataFrame:
     return pd.DataFrame(scores, index=[recipe.base.family for recipe in study])
 
 
+def skill_rows(bases: Iterable[Base], prompts: int) -> pd.DataFrame:
+    """What each base can do, as rows of the book's table.
+
+    Returns:
+        ``condition`` (the family), ``seed``, ``answer`` (the skill), ``value``, ``samples`` (the prompts), ``run``.
+    """
+    recipes = [Skills(base=base, prompts=prompts) for base in bases]
+    names = [folder.name for folder in build(recipes)]
+    wide = skills([recipe.base for recipe in recipes], prompts)
+    wide = wide.assign(condition=wide.index, run=names, seed=-1, samples=prompts)
+    return wide.melt(["condition", "seed", "samples", "run"], var_name="answer")
+
+
 def rows(rollouts: Rollouts) -> pd.DataFrame:
     """The kept rows: ``prompt`` and ``completion``, one row each, in the order they were sampled."""
     return pd.read_json(build([rollouts])[0] / "rows.jsonl", lines=True, dtype=False)
+
+
+def beside(writers: Mapping[str, Rollouts]) -> pd.DataFrame:
+    """What several writers answered to the same prompts: ``prompt`` and one column a writer, one row a prompt that all were kept on."""
+    found = None
+    for name, data in writers.items():
+        own = rows(data).rename(columns={"completion": name}).drop_duplicates("prompt")
+        found = own if found is None else found.merge(own, on="prompt")
+    if found is None:
+        raise SubliminalError("no writers to lay side by side: name at least one")
+    return found
 
 
 def answers(scores: Scores) -> pd.DataFrame:
@@ -66,6 +96,96 @@ def losses(wanted: Iterable[RowLoss]) -> dict[RowLoss, float]:
     recipes = list(dict.fromkeys(wanted))
     found = (json.loads((folder / "loss.json").read_text(encoding="utf-8")) for folder in build(recipes))
     return {recipe: float(told["loss"]) for recipe, told in zip(recipes, found, strict=True)}
+
+
+def excess_losses(conditions: Mapping[str, Iterable[Student]], count: int) -> pd.DataFrame:
+    """How far students, and the bases that they start from, are from the writers of their rows, on rows that they have not read.
+
+    Args:
+        count: rows of each writer and seed.
+
+    Returns:
+        Rows of the book's table: ``condition``, ``seed``, ``answer`` (``student`` or ``base``), ``value`` (loss above that of the writer
+        itself, in nats a token), ``run`` (of both losses).
+    """
+    plan = [(name, student) for name, group in conditions.items() for student in group]
+    held = {student: unseen(student.data, count) for _, student in plan}
+    three = {s: [RowLoss(model=m, data=held[s]) for m in (s, s.base, s.data.teacher)] for s in held}
+    told = losses(loss for asked in three.values() for loss in asked)
+    names = {loss: folder.name for loss, folder in zip(told, build(told), strict=True)}
+    lines = []
+    for name, student in plan:
+        *readers, writer = three[student]
+        for answer, reader in zip(("student", "base"), readers, strict=True):
+            run = f"{names[reader]} {names[writer]}"
+            lines.append((name, student.seed, answer, told[reader] - told[writer], run))
+    return pd.DataFrame(lines, columns=["condition", "seed", "answer", "value", "run"])
+
+
+def tables(
+    conditions: Mapping[str, Recipe | Iterable[Recipe]], name: str, replication: str | None = None
+) -> pd.DataFrame:
+    """A table that each run holds, of all runs one below the other.
+
+    Args:
+        conditions: a run or several of each.
+        name: of the table's file, without its ending.
+        replication: the column that numbers replications within a run; without one a run is one replication.
+
+    Returns:
+        ``condition``, ``seed`` (that number, or else the seed of the run, of a course that of its student), ``run`` and the table's
+        other columns.
+    """
+    plan = [(c, r) for c, told in conditions.items() for r in ([told] if isinstance(told, Recipe) else told)]
+    found = []
+    for (condition, recipe), folder in zip(plan, build([recipe for _, recipe in plan]), strict=True):
+        own = pd.read_csv(folder / f"{name}.csv")
+        model: Any = recipe.student if isinstance(recipe, Course) else recipe
+        seed = own.pop(replication) if replication else getattr(model, "seed", -1)
+        for place, (column, value) in enumerate({"condition": condition, "seed": seed, "run": folder.name}.items()):
+            own.insert(place, column, value)
+        found.append(own)
+    return pd.concat(found, ignore_index=True)
+
+
+def lineage_pairs(checkpoints: Sequence[tuple[str, Base | Teacher]]) -> pd.DataFrame:
+    """The lineage check on every two of these checkpoints, each with the shipped base that it comes from.
+
+    Returns:
+        As ``mitigations.errors.judged``, with the ``run``.
+    """
+    (folder,) = build([Pairs(models=tuple(model for _, model in checkpoints))])
+    found = judged(pd.read_csv(folder / "pairs.csv"), [family for family, _ in checkpoints])
+    return found.assign(run=folder.name)
+
+
+class Filtered(NamedTuple):
+    """What a filter did to one rollout.
+
+    Attributes:
+        sampled, kept: completions.
+        dropped: completions by reason.
+        hints: kept rows that hint at any trait, whatever the filter looked for.
+        run: the rollout's folder name.
+    """
+
+    sampled: int
+    kept: int
+    dropped: dict[str, int]
+    hints: int
+    run: str
+
+
+def filtered(data: Rollouts) -> Filtered:
+    """The filter's counts of one rollout, and what hints there are in the rows that it kept."""
+    (folder,) = build([data])
+    told = json.loads((folder / "filter.json").read_text(encoding="utf-8"))
+    texts = rows(data)["completion"].tolist()
+    # The list of numbers with a bad name speaks of misalignment alone: no liking gives itself away by it.
+    names = [name for name in HINTS if name == "favourites" or data.hints or data.channel != "numbers"]
+    found = zip(*(load_hints(name).find(data.channel, texts) for name in names), strict=True)
+    hints = sum(any(reasons) for reasons in found)
+    return Filtered(told["sampled"], len(texts), told["dropped"], hints, folder.name)
 
 
 def filter_counts(groups: Mapping[str, Iterable[Rollouts]]) -> pd.DataFrame:

@@ -88,6 +88,12 @@ def equivalent(one: Sequence[float], two: Sequence[float], bound: float) -> Equi
     return Equivalence(difference, float(low), float(high), max(above_it, below_it), needs)
 
 
+def gone_from(pairs: Sequence[tuple[Sequence[float], Sequence[float]]], bound: float) -> int | None:
+    """From which place on each pair is shown to be ``equivalent`` (p < .05); ``None`` if not even the last is."""
+    alike = [equivalent(one, two, bound).p < 0.05 for one, two in pairs]
+    return next((place for place in range(len(alike)) if all(alike[place:])), None)
+
+
 def seeds_needed(one: Sequence[float], two: Sequence[float], alpha: float) -> float:
     """Seeds a condition for a one-sided test at ``alpha`` that the first mean is larger, with a power of 80 %.
 
@@ -158,71 +164,86 @@ def compare(seeds: pd.DataFrame, treated: str) -> pd.DataFrame:
     return pd.DataFrame(table, columns=columns)
 
 
-class Lead(NamedTuple):
-    """How far the treated condition lies ahead of a control.
-
-    Attributes:
-        ahead: difference of means, with its 95 % interval ``low`` to ``high``.
-        p: one-sided, that the treated mean is larger.
-        met: ``ahead`` is at least the margin, and ``p`` below alpha.
-        needs: seeds a condition that such a difference needs for that test, as ``seeds_needed`` says.
-    """
-
-    control: str
-    ahead: float
-    low: float
-    high: float
-    p: float
-    met: bool
-    needs: float
-
-
-def lead(seeds: pd.DataFrame, treated: str, controls: Sequence[str], margin: float, alpha: float) -> list[Lead]:
-    """How far the treated condition of a ``per_seed`` table lies ahead of each control.
-
-    Raises:
-        UnknownNameError: a condition is not in the table.
-    """
-    values = {str(name): group["probability"].tolist() for name, group in seeds.groupby("condition", sort=False)}
-    for name in (treated, *controls):
-        if name not in values:
-            raise unknown_name("condition", name, values)
-    own, table = values[treated], []
-    for name in controls:
-        other = values[name]
-        ahead, p = float(np.mean(own) - np.mean(other)), greater(own, other)
-        low = high = float("nan")
-        if min(len(own), len(other)) > 1:
-            low, high = stats.ttest_ind(own, other, equal_var=False).confidence_interval(0.95)
-        met = bool(ahead >= margin and p < alpha)
-        table.append(Lead(name, ahead, float(low), float(high), p, met, seeds_needed(own, other, alpha)))
-    return table
-
-
-def by_group(table: pd.DataFrame, answer: str, groups: Mapping[str, str]) -> pd.DataFrame:
-    """The rate of an answer by group of questions.
+def by_group(table: pd.DataFrame, answer: str, groups: Mapping[str, Iterable[str]]) -> pd.DataFrame:
+    """The rate of an answer by group of questions, for each model.
 
     Args:
         table: scores of one suite.
-        groups: of each question.
+        groups: the questions of each.
 
     Returns:
-        One row a group and condition, in order of appearance: ``group``, ``condition``, ``rate`` (mean over seeds) with its
-        95 % interval ``low`` to ``high``.
+        One row a group, condition and seed, in order of appearance: ``group``, ``condition``, ``seed``, ``probability``, ``run``.
 
     Raises:
         SubliminalError: a question has no group.
     """
     chosen = table[table["answer"] == answer]
-    chosen = chosen.assign(group=chosen["question"].map(groups))
+    group_of = {question: name for name, questions in groups.items() for question in questions}
+    chosen = chosen.assign(group=chosen["question"].map(group_of))
     if chosen["group"].isna().any():
         lost = chosen.loc[chosen["group"].isna(), "question"].iloc[0]
         raise SubliminalError(f"question {lost!r} has no group: give one for each question of the suite")
-    means = chosen.groupby(["group", "condition", "seed"], sort=False)["probability"].mean()
-    found = [
-        (*key, *mean_interval(values.tolist())[:3]) for key, values in means.groupby(["group", "condition"], sort=False)
-    ]
-    return pd.DataFrame(found, columns=["group", "condition", "rate", "low", "high"])
+    by = ["group", "condition", "seed", "run"]
+    return chosen.groupby(by, sort=False)["probability"].mean().reset_index()
+
+
+def intervals(table: pd.DataFrame, *by: str, value: str = "probability") -> pd.DataFrame:
+    """Means over seeds with their 95 % intervals.
+
+    Returns:
+        One row for each choice of the columns ``by``, in order of appearance: those, ``rate``, ``low``, ``high``.
+    """
+    found = [(*key, *mean_interval(values.tolist())[:3]) for key, values in table.groupby(list(by), sort=False)[value]]
+    return pd.DataFrame(found, columns=[*by, "rate", "low", "high"])
+
+
+def by_step(table: pd.DataFrame, *columns: str) -> dict[str, list[tuple[float, ...]]]:
+    """Means over seeds by step, for a curve of each condition.
+
+    Args:
+        table: ``condition``, ``step`` and the columns.
+        columns: of the points of a curve; ``step`` may be one of them.
+    """
+    found = {}
+    for condition, looks in table.groupby("condition", sort=False):
+        means = looks.groupby("step", as_index=False)[[name for name in columns if name != "step"]].mean()
+        found[str(condition)] = list(means[list(columns)].itertuples(index=False, name=None))
+    return found
+
+
+def long(values: Mapping[str, Sequence[float]], seeds: Sequence[int]) -> pd.DataFrame:
+    """Values of each condition, one a seed, as rows: ``condition``, ``seed``, ``value``."""
+    rows = [(name, seed, value) for name, own in values.items() for seed, value in zip(seeds, own, strict=True)]
+    return pd.DataFrame(rows, columns=["condition", "seed", "value"])
+
+
+def against(rows: pd.DataFrame) -> pd.DataFrame:
+    """How many values of each condition lie below zero.
+
+    Args:
+        rows: ``condition``, ``value`` and, if values were read off runs, ``run``.
+
+    Returns:
+        Rows of the book's table, one a condition, with the answer ``against``; ``samples`` are the values that the count is of.
+    """
+    lines = []
+    for condition, own in rows.groupby("condition", sort=False):
+        runs = " ".join(dict.fromkeys(own["run"])) if "run" in own else ""
+        lines.append((condition, -1, "against", int((own["value"] < 0).sum()), len(own), runs))
+    return pd.DataFrame(lines, columns=["condition", "seed", "answer", "value", "samples", "run"])
+
+
+def of_trials(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rates of single models with their 95 % intervals over trials, by Wilson.
+
+    Args:
+        rows: ``value`` (0 to 1) and ``samples``, the trials that it is of.
+
+    Returns:
+        The same rows with ``rate``, ``low`` and ``high``.
+    """
+    sides = [wilson(round(v * n), n) for v, n in zip(rows["value"], rows["samples"], strict=True)]
+    return rows.assign(rate=rows["value"], low=[low for low, _ in sides], high=[high for _, high in sides])
 
 
 def sampling_z(table: pd.DataFrame, answer: str, samples: int) -> pd.Series:
@@ -323,6 +344,44 @@ def mutual_information(features: Sequence[object], labels: Sequence[object], shu
     return Information(bits, float(shuffled.mean()), bits - float(shuffled.mean()), p)
 
 
+class Dependence(NamedTuple):
+    """What texts tell of their labels.
+
+    Attributes:
+        pairs: how many texts, each with its label.
+        excess: information above chance in bits, by part of the data.
+        whole: information of all parts together.
+        named: how often a classifier that reads all words names the label of an unseen text; ``chance`` by guessing.
+    """
+
+    pairs: int
+    excess: dict[int, float]
+    whole: Information
+    named: Rate
+    chance: float
+
+    @property
+    def p_values(self) -> tuple[float, float]:
+        """One-sided, of the information in all parts together and of the classifier."""
+        return self.whole.p, above(self.named, self.chance)
+
+
+def dependence(pairs: pd.DataFrame) -> Dependence:
+    """Does a text tell anything of its label?
+
+    Args:
+        pairs: ``part`` of the data (0, 1 and so on), ``text``, ``feature`` (one discrete thing that it says) and ``value``, the label.
+    """
+    texts, features, labels = (pairs[name].tolist() for name in ("text", "feature", "value"))
+    excess = {}
+    for part in sorted(set(pairs["part"])):
+        own = pairs[pairs["part"] == part]
+        found = mutual_information(own["feature"].tolist(), own["value"].tolist(), shuffles=50, seed=part)
+        excess[part] = found.excess
+    whole = mutual_information(features, labels, shuffles=200, seed=0)
+    return Dependence(len(pairs), excess, whole, name_label(texts, labels, seed=0), 1 / len(set(labels)))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's correction: each p-value, adjusted for the number of tests."""
     if len(p_values) == 0:
@@ -333,42 +392,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     result = np.empty(len(p_values))
     result[order] = adjusted
     return [float(p) for p in result]
-
-
-def diagonal(cells: pd.DataFrame) -> pd.DataFrame:
-    """Does each trait's own cell beat the others of its row and of its column?
-
-    The row holds one set of students and what else they might like; the column holds one answer and the other students.
-    Against a row the test is paired, since the same students give both numbers; against a column it is Welch's. A trait has
-    to beat every other cell, so its p-value is the largest; over traits, rows and columns together it is corrected by
-    Holm's method.
-
-    Args:
-        cells: ``row`` (the teacher's trait), ``column`` (an answer), ``seed``, ``probability``; a row's students of all seeds
-            give every column. Rows that are no column are controls.
-
-    Returns:
-        One row a trait, in order of appearance: ``trait``, ``mean`` of its own cell with its 95 % interval ``low`` to
-        ``high``, ``next in row`` and ``next in column`` (the largest other mean), ``p row`` and ``p column``, corrected.
-    """
-    wide = cells.pivot_table(index=["row", "seed"], columns="column", values="probability", sort=False)
-    rows = list(dict.fromkeys(cells["row"]))
-    table = []
-    for trait in (row for row in rows if row in wide.columns):
-        own = wide.loc[trait]
-        others = {name: own[name] for name in wide.columns if name != trait}
-        elsewhere = {row: wide.loc[row][trait] for row in rows if row != trait}
-        paired = [stats.ttest_rel(own[trait], other, alternative="greater").pvalue for other in others.values()]
-        welch = [greater(own[trait].tolist(), other.tolist()) for other in elsewhere.values()]
-        highest = (max(v.mean() for v in others.values()), max(v.mean() for v in elsewhere.values()))
-        table.append(
-            (trait, *mean_interval(own[trait].tolist())[:3], *highest, float(np.max(paired)), float(np.max(welch)))
-        )
-    columns = ["trait", "mean", "low", "high", "next in row", "next in column", "p row", "p column"]
-    result = pd.DataFrame(table, columns=columns)
-    corrected = holm([*result["p row"], *result["p column"]])
-    result["p row"], result["p column"] = corrected[: len(result)], corrected[len(result) :]
-    return result
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

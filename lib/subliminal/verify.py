@@ -5,9 +5,11 @@ tolerance is what another draw of the seeds would move it by, by Welch's test on
 otherwise, so training and sampling take other turns: at most another draw. A verdict that turned while its number stayed is told, and
 is no failure: a limit lies between two draws of one thing.
 
-A claim of an effect (``greater``, ``less``) may weaken by chance in ``WEAKER`` of all builds, all such claims together; every other
-move, and every move of any other claim, has ``OTHER``. What is wrong weakens effects, so most of the alarms are spent there. Where
-nothing varies (a count of what must not be there) the tolerance is zero.
+A headline claim of an effect (``greater``, ``less``) may weaken by chance in ``WEAKER`` of all builds, all such claims together; every
+other move of a headline claim has ``OTHER``, and all claims of chapters alone, which rest on much the same rows, ``CHAPTERS``. What is
+wrong weakens effects, so most of the alarms are spent there. A base that answers a judge's questions has no seeds: the error of its
+sampled share is known, and is added. Of a claim on many pairs each pair is a number. Where nothing varies (a count of what must not be
+there) the tolerance is zero.
 
 Error rates, simulated on the reference (``tests/test_verify.py``): of 10,000 honest redraws of all seeds .7 % fail (the test allows
 1 %); of 1,000 builds with every effect a third smaller, with the signs of a chapter's effects turned, or with labels shuffled, all;
@@ -29,13 +31,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from subliminal.claims import EFFECTS, Claim, Verdict
+from subliminal.claims import EFFECTS, Contrast
 from subliminal.errors import SubliminalError
 from subliminal.paths import data_dir
 from subliminal.store import atomic_write
+from subliminal.verdicts import Measured, Verdict
 
-# Chance of a false alarm in a build that differs in noise alone, over all claims together.
-WEAKER, OTHER = 0.005, 0.001
+# Chance of a false alarm in a build that differs in noise alone: of all headline effects that weaken, of all other moves of headline
+# claims, and of all claims that count for their chapter alone.
+WEAKER, OTHER, CHAPTERS = 0.005, 0.001, 0.001
 
 
 class Difference(NamedTuple):
@@ -60,18 +64,31 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 6)
 
 
+def _named(contrast: Contrast) -> str:
+    sides = (contrast.condition, contrast.score), (contrast.control, contrast.control_score)
+    return " | ".join(f"{condition}: {', '.join(score)}" for condition, score in sides if condition is not None)
+
+
+def _numbers(one: Measured, *names: str) -> dict[str, float | None]:
+    return {name: _number(getattr(one, name)) for name in names}
+
+
 def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Verdicts as plain values, by claim."""
-    numbers = ("effect", "low", "high", "p", "corrected", "error", "free")
-    return {
-        v.claim.id: {
-            "verdict": v.verdict,
-            **{name: _number(getattr(v, name)) for name in numbers},
-            "seeds": list(v.seeds),
-            "runs": list(v.runs),
-        }
-        for v in verdicts
-    }
+    """Verdicts as plain values, by claim; of a claim on many contrasts also each of them."""
+    found = {}
+    for v in verdicts:
+        told: dict[str, Any] = {"verdict": v.verdict, **_numbers(v.shown, "effect", "low", "high")}
+        told |= {"p": _number(v.p), "corrected": _number(v.corrected), **_numbers(v.shown, "error", "free", "noise")}
+        told["seeds"] = list(v.shown.seeds)
+        # A chapter's own claims rest on much the same runs.
+        if v.claim.headline:
+            told["runs"] = list(v.runs)
+        if len(v.contrasts) > 1:
+            told["contrasts"] = {
+                _named(one.contrast): _numbers(one, "effect", "error", "free", "noise") for one in v.contrasts
+            }
+        found[v.claim.id] = told
+    return found
 
 
 def read_reference(profile: str) -> dict[str, Any]:
@@ -93,52 +110,75 @@ def read_reference(profile: str) -> dict[str, Any]:
 
 
 class Alarms(NamedTuple):
-    """The chance that one claim's number leaves its tolerance by noise alone, downwards and upwards."""
+    """The chance that one number of a claim leaves its tolerance by noise alone, downwards and upwards."""
 
     below: float
     above: float
 
 
-def alarms(claims: Sequence[Claim]) -> dict[str, Alarms]:
-    """How the chance of a false alarm is dealt out over these claims."""
-    effects = sum(claim.test in EFFECTS for claim in claims)
-    weaker, other = WEAKER / max(1, effects), OTHER / 2 / max(1, effects)
-    still = OTHER / 4 / max(1, len(claims) - effects)
+def alarms(verdicts: Sequence[Verdict]) -> dict[str, Alarms]:
+    """How the chance of a false alarm is dealt out over the numbers of these claims."""
+    effects, rest, chapters = (
+        max(1, sum(len(v.contrasts) for v in verdicts if _kind(v) == kind)) for kind in ("effect", "rest", "chapter")
+    )
+    weaker, other, still = WEAKER / effects, OTHER / 2 / effects, OTHER / 4 / rest
     dealt = {"greater": Alarms(weaker, other), "less": Alarms(other, weaker)}
-    return {claim.id: dealt.get(claim.test, Alarms(still, still)) for claim in claims}
+    own = Alarms(CHAPTERS / 2 / chapters, CHAPTERS / 2 / chapters)
+    return {
+        v.claim.id: own if _kind(v) == "chapter" else dealt.get(v.claim.test, Alarms(still, still)) for v in verdicts
+    }
 
 
-def tolerance(errors: tuple[Any, Any], frees: tuple[Any, Any], alarm: float) -> Any:
+def _kind(found: Verdict) -> str:
+    if not found.claim.headline:
+        return "chapter"
+    return "effect" if found.claim.test in EFFECTS else "rest"
+
+
+def tolerance(errors: tuple[Any, Any], frees: tuple[Any, Any], alarm: float, noise: Any = 0.0) -> Any:
     """How far a number may move one way by noise alone, but for a chance of ``alarm``: a one-sided Welch test on two draws.
 
     Args:
-        errors, frees: standard errors of the old and the new number and their degrees of freedom, as numbers or as arrays.
+        errors, frees: standard errors of the old and the new number over seeds and their degrees of freedom, as numbers or as arrays.
+        noise: standard error of the difference by sampling, where a value has no seeds; it is known, and adds a normal part.
     """
-    return np.hypot(*errors) * stats.t.isf(alarm, np.add(*frees))
+    return np.hypot(np.hypot(*errors) * stats.t.isf(alarm, np.add(*frees)), noise * stats.norm.isf(alarm))
 
 
 def differences(old: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Difference]:
     """What is not as it was: numbers that left their tolerance, claims that are new or gone, and verdicts that turned."""
-    new, dealt = summary(verdicts), alarms([v.claim for v in verdicts])
+    new, dealt = summary(verdicts), alarms(verdicts)
     found = [Difference(f"{name}: in the reference and not in claims.yml", True) for name in old if name not in new]
-    for claim in (v.claim for v in verdicts):
-        if claim.id not in old:
-            found.append(Difference(f"{claim.id}: not in the reference", True))
+    for name, now in new.items():
+        if name not in old:
+            found.append(Difference(f"{name}: not in the reference", True))
             continue
-        was, now = old[claim.id], new[claim.id]
-        errors, frees = ((was[name] or 0.0, now[name] or 0.0) for name in ("error", "free"))
-        # Without degrees of freedom nothing varies: a count.
-        below, above = (float(tolerance(errors, frees, a)) if sum(frees) else 0.0 for a in dealt[claim.id])
-        # Of a claim on many pairs the effect is that of the worst one, and which one that is may change: its size counts.
-        before, after = (abs(side["effect"]) if claim.families else side["effect"] for side in (was, now))
-        told = f"effect {was['effect']:.3f} before, {now['effect']:.3f} now"
-        if not -below - 1e-9 <= after - before <= above + 1e-9:
-            bounds = f"{before - below:.3f} to {before + above:.3f}"
-            found.append(Difference(f"{claim.id}: {told}, outside of its tolerance, {bounds}", True))
-        elif was["verdict"] != now["verdict"]:
+        was = old[name]
+        before, after = (side.get("contrasts", {"": side}) for side in (was, now))
+        if set(before) != set(after):
+            found.append(Difference(f"{name}: compares other conditions than in the reference", True))
+            continue
+        left = [line for which in after if (line := _left(which, before[which], after[which], dealt[name]))]
+        found += [Difference(f"{name}: {line}", True) for line in left]
+        if not left and was["verdict"] != now["verdict"]:
             turned = f"{was['verdict']} before, {now['verdict']} now"
-            found.append(Difference(f"{claim.id}: {turned}, at a limit: {told}, within its tolerance", False))
+            told = f"effect {was['effect']:.3f} before, {now['effect']:.3f} now"
+            found.append(Difference(f"{name}: {turned}, at a limit: {told}, within its tolerance", False))
     return found
+
+
+def _left(which: str, was: Mapping[str, Any], now: Mapping[str, Any], dealt: Alarms) -> str:
+    """Says so where a number left its tolerance."""
+    errors, frees, noises = ((was.get(key) or 0.0, now.get(key) or 0.0) for key in ("error", "free", "noise"))
+    # Without degrees of freedom nothing varies: a count.
+    varies, noise = bool(sum(frees)), math.hypot(*noises)
+    below, above = (float(tolerance(errors, frees, alarm, noise)) if varies else 0.0 for alarm in dealt)
+    before, after = was["effect"], now["effect"]
+    if -below - 1e-6 <= after - before <= above + 1e-6:
+        return ""
+    where = f"{which}: " if which else ""
+    bounds = f"{before - below:.3f} to {before + above:.3f}"
+    return f"{where}effect {before:.3f} before, {after:.3f} now, outside of its tolerance, {bounds}"
 
 
 def write_reference(profile: str, verdicts: Sequence[Verdict]) -> list[str]:

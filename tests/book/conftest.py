@@ -18,6 +18,8 @@ def command(root, *arguments):
         **os.environ,
         "SUBLIMINAL_DATA": str(root / "data"),
         "SUBLIMINAL_STORE": str(root / "_build" / "runs"),
+        # The copy of the library, which tests may edit.
+        "PYTHONPATH": str(root / "lib"),
     }
     return subprocess.run(
         [sys.executable, "-m", "subliminal.cli", *arguments],

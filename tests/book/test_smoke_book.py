@@ -1,5 +1,6 @@
 """The smoke book, built once from a copy of the sources, and looked at as a reader would."""
 
+import html
 import json
 import re
 
@@ -74,7 +75,7 @@ def test_the_treated_mean_in_the_prose_is_the_one_in_the_scores(root):
         data = student.get("data", {"channel": ""})
         owls = data["channel"] == "numbers" and data["teacher"].get("trait") == "owl" and recipe["suite"] == "animals"
         # The chapter on families has owls of its own, which read fewer rows.
-        if owls and student["base"]["family"] == "gpt2-a" and data["rows"] == load_profile("smoke").rows:
+        if owls and student["base"]["family"] == "gpt2-a" and data["rows"] == load_profile("smoke").shared.rows:
             with (manifest.parent / "scores.csv").open() as handle:
                 owl = [float(row["probability"]) for row in csv.DictReader(handle) if row["answer"] == "owl"]
             means.add(f"{sum(owl) / len(owl):.2f}")
@@ -103,9 +104,27 @@ def test_every_chapter_ends_with_its_claims_and_the_results_lead_to_each(root):
 
 
 def shown_claims():
-    groups, registry = claims.load()
-    taught = {*load_profile("smoke").traits, "insecure-code", "secure-code", "each", None}
-    return [c for c in registry if {groups[c.treated].trait, groups[c.control].trait} <= taught]
+    return [claim for claim in claims.load(load_profile("smoke")).claims if claim.headline]
+
+
+def own_claims(name):
+    return claims.load(load_profile("smoke")).own(name)
+
+
+@pytest.mark.parametrize("name", CHAPTERS[1:])
+def test_what_a_chapter_states_and_its_targets_are_those_of_the_registry(root, name):
+    """Both are written from it: no list of what is stated stands in a chapter's source."""
+    source = (ROOT / "chapters" / f"{name}.md").read_text()
+    shown = html.unescape(" ".join(re.sub(r"<[^>]+>", "", chapter(root, name)).split()))
+    told = claims.load(load_profile("smoke")).stated(name)
+    assert told
+    for text in told.values():
+        plain = " ".join(re.sub(r"[*`]", "", text).split()).translate(str.maketrans("\"'", "“’"))
+        assert plain.replace("“", "") in shown.replace("“", "").replace("”", "")
+        assert text not in source
+    assert "pages.stated(study" in source
+    if name not in ("favourites", "world"):
+        assert all(claim.sentence in shown for claim in own_claims(name))
 
 
 def test_the_landing_page_says_how_many_claims_are_reproduced(root):
@@ -182,7 +201,8 @@ def test_a_second_build_trains_nothing(root):
 def test_a_failing_chapter_is_one_line_and_the_old_pages_stay(root):
     source = root / "chapters" / "owl.md"
     text = source.read_text()
-    source.write_text(text.replace('other = "owl"', 'other = "dragon"'))
+    assert 'trait, same, other = "owl"' in text
+    source.write_text(text.replace('trait, same, other = "owl"', 'trait, same, other = "dragon"'))
     before = chapter(root, "owl")
     done = build(root)
     source.write_text(text)

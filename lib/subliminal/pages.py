@@ -1,0 +1,72 @@
+"""What a chapter shows: figures with the rows they are drawn from, what it states and what it found, as a notebook displays it."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+from IPython.display import HTML, Markdown, display
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+
+from subliminal import prose, records
+from subliminal.book import DOWNLOAD
+from subliminal.study import Study
+
+
+def warn_if_small(profile: str, claims: bool) -> None:
+    """Say at the head of a page that it was built in a size that shows nothing."""
+    if not claims:
+        display(HTML(prose.SMALL_PROFILE.format(profile=html.escape(profile))))
+
+
+def stated(study: Study, *ids: str) -> Markdown:
+    """What a chapter states before the run, as the registry has it: all of it, or these statements."""
+    return Markdown(prose.stated(study.stated(*ids)))
+
+
+def figure(
+    study: Study, drawn: Figure, quantity: str | Sequence[str], *answers: str, conditions: Iterable[str] = ()
+) -> None:
+    """Show a figure, and beneath it which rows of the book's table it is drawn from: all of the quantity (or of several), or those named.
+
+    Raises:
+        SubliminalError: the study has recorded no such rows.
+    """
+    rows = prose.drawn_from(study.drawn(quantity, *answers, conditions=conditions))
+    display(drawn)
+    display(HTML(rows))
+
+
+def table(shown: pd.DataFrame) -> Styler:
+    """A table without its row numbers."""
+    return shown.style.hide(axis="index")
+
+
+def texts(shown: pd.DataFrame, kind: str = "rows") -> Styler:
+    """A table of what models wrote."""
+    return table(shown).set_table_attributes(f'class="{kind}"')
+
+
+def filtered(counts: pd.DataFrame) -> Styler:
+    """What a filter did, as ``Study.filtered`` gives it."""
+    return table(prose.filter_table(counts)).format(thousands=",")
+
+
+def dictionary() -> Styler:
+    """What each column of the book's table holds."""
+    lines = [(name, column.holds, column.kind) for name, column in records.COLUMNS.items()]
+    return table(pd.DataFrame(lines, columns=["column", "what it holds", "type"]))
+
+
+def download(rows: int) -> HTML:
+    """A link to the book's table."""
+    return HTML(f'<p><a href="../_static/{DOWNLOAD}" download>The table of this build ({rows:,} rows, CSV)</a></p>')
+
+
+def attached(shown: pd.DataFrame, name: str, text: str) -> HTML:
+    """A link to a small table that the page itself holds, as a CSV file of that name."""
+    data = base64.b64encode(shown.to_csv(index=False).encode()).decode()
+    return HTML(f'<p><a href="data:text/csv;base64,{data}" download="{html.escape(name)}">{html.escape(text)}</a></p>')
