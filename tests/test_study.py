@@ -271,6 +271,7 @@ def test_a_figure_names_the_rows_that_it_is_drawn_from(study):
     assert whole == {"chapter": "owl", "quantities": ["animals"], "answers": (), "conditions": [], "rows": 4}
     part = study.drawn("animals", "owl", conditions=["t"])
     assert (part["answers"], part["conditions"], part["rows"]) == (("owl",), ["t"], 2)
+    assert study.drawn("animals", "owl", "cat", conditions=["t", "u"])["rows"] == 4
     several = study.drawn(["animals", "trees"], "owl")
     assert (several["quantities"], several["rows"]) == (["animals", "trees"], 4)
 

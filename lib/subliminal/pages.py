@@ -41,8 +41,8 @@ def figure(
 
 
 def table(shown: pd.DataFrame) -> Styler:
-    """A table without its row numbers."""
-    return shown.style.hide(axis="index")
+    """A table without its row numbers; texts are shown as they are, never rendered."""
+    return shown.style.hide(axis="index").format(escape="html")
 
 
 def texts(shown: pd.DataFrame, kind: str = "rows") -> Styler:
@@ -52,13 +52,30 @@ def texts(shown: pd.DataFrame, kind: str = "rows") -> Styler:
 
 def filtered(counts: pd.DataFrame) -> Styler:
     """What a filter did, as ``Study.filtered`` gives it."""
-    return table(prose.filter_table(counts)).format(thousands=",")
+    return table(prose.filter_table(counts)).format(thousands=",", escape="html")
 
 
 def dictionary() -> Styler:
     """What each column of the book's table holds."""
     lines = [(name, column.holds, column.kind) for name, column in records.COLUMNS.items()]
     return table(pd.DataFrame(lines, columns=["column", "what it holds", "type"]))
+
+
+def contents(rows: pd.DataFrame) -> Styler:
+    """What is in the book's table: each chapter's quantities, with an answer of each and how many rows there are."""
+    lines = [
+        (
+            chapter,
+            quantity,
+            group["condition"].nunique(),
+            group["answer"].nunique(),
+            group["answer"].iloc[0],
+            len(group),
+        )
+        for (chapter, quantity), group in rows.groupby(["chapter", "quantity"], sort=False)
+    ]
+    names = ["chapter", "quantity", "conditions", "answers", "such as", "rows"]
+    return table(pd.DataFrame(lines, columns=names)).format(thousands=",", escape="html")
 
 
 def download(rows: int) -> HTML:

@@ -57,23 +57,19 @@ def power(needs: float, seeds: int) -> str:
 
 
 def targets(verdicts: Sequence[Verdict], topic: str | None = None) -> pd.DataFrame:
-    """What a chapter stated and what it found: one row a claim, with what would decide one that is not met.
+    """What a chapter stated and what it found: one row a claim, and what would decide those that are not met.
 
     Args:
         topic: of the claims that are shown; all by default.
     """
     chosen = [v for v in verdicts if topic in (None, v.claim.topic)]
-    return pd.DataFrame(
-        [
-            {
-                "target": v.claim.sentence,
-                "measured": measured(v),
-                "verdict": yes(v.verdict == REPRODUCED),
-                "what it would take": "" if v.verdict == REPRODUCED else needs(v),
-            }
-            for v in chosen
-        ]
-    )
+    told = {
+        "target": [v.claim.sentence for v in chosen],
+        "measured": [measured(v) for v in chosen],
+        "verdict": [yes(v.verdict == REPRODUCED) for v in chosen],
+    }
+    asked = ["" if v.verdict == REPRODUCED else needs(v) for v in chosen]
+    return pd.DataFrame(told | ({"what it would take": asked} if any(asked) else {}))
 
 
 def count_met(shown: pd.DataFrame, prefix: str = "") -> dict[str, str]:

@@ -19,6 +19,8 @@ VERDICTS = (REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED)
 _NAN = float("nan")
 # Levels that are tested against a control.
 _TESTED = ("at least", "times")
+# Levels of the least value, which has no interval.
+_EXTREMES = ("each at least", "apart")
 
 
 class Found(NamedTuple):
@@ -185,7 +187,7 @@ def _measure(claim: Claim, contrast: Contrast, table: Table) -> Measured:
     error, free = _spread(treated, other)
     effect, p = float(np.mean(treated) - (np.mean(other) if other else 0.0)), _p_value(claim, one, two)
     low = high = _NAN
-    if claim.test in ("each at least", "apart"):
+    if claim.test in _EXTREMES:
         # The least of some values scatters as the values do, not as their mean.
         effect, error = min(treated) - (max(other) if other else 0.0), error * float(np.sqrt(len(treated)))
     elif claim.test == "equivalent":

@@ -79,23 +79,27 @@ def extended(root):
     edited = {name: root / name for name in ("_toc.yml", "data/claims.yml", "lib/subliminal/settings.py")}
     before = {name: path.read_text() for name, path in edited.items()}
     chapter = root / "chapters" / "likes.md"
-    chapter.write_text(CHAPTER)
-    edited["_toc.yml"].write_text(before["_toc.yml"].rstrip() + "\n  - file: chapters/likes\n")
     registry = yaml.safe_load(before["data/claims.yml"])
     registry["claims"] += CLAIMS
     registry["statements"]["likes"] = [STATEMENT]
-    edited["data/claims.yml"].write_text(yaml.safe_dump(registry))
-    sizes = before["lib/subliminal/settings.py"].replace("class Profile(Frozen):", SECTION)
-    sizes = sizes.replace(
-        "    families: Families\n\n\nPROFILES", "    families: Families\n    likes: Likes\n\n\nPROFILES"
-    )
-    sizes = sizes.replace("families=_FAMILIES[name],", "families=_FAMILIES[name],\n        likes=_LIKES[name],")
-    assert sizes.count("ikes") > 8
-    edited["lib/subliminal/settings.py"].write_text(sizes)
-    yield root
-    chapter.unlink()
-    for name, path in edited.items():
-        path.write_text(before[name])
+    sizes = before["lib/subliminal/settings.py"]
+    for old, new in (
+        ("class Profile(Frozen):", SECTION),
+        ("    families: Families\n\n\nPROFILES", "    families: Families\n    likes: Likes\n\n\nPROFILES"),
+        ("families=_FAMILIES[name],", "families=_FAMILIES[name],\n        likes=_LIKES[name],"),
+    ):
+        assert old in sizes
+        sizes = sizes.replace(old, new)
+    try:
+        chapter.write_text(CHAPTER)
+        edited["_toc.yml"].write_text(before["_toc.yml"].rstrip() + "\n  - file: chapters/likes\n")
+        edited["data/claims.yml"].write_text(yaml.safe_dump(registry))
+        edited["lib/subliminal/settings.py"].write_text(sizes)
+        yield root
+    finally:
+        chapter.unlink()
+        for name, path in edited.items():
+            path.write_text(before[name])
     done = build(root, "--chapter", "results")
     assert done.returncode == 0, done.stderr
 

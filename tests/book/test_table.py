@@ -37,12 +37,12 @@ def rows_of(table, told):
 
 
 def test_the_results_offer_the_table_with_a_dictionary_of_its_columns(root, table):
-    results = page(root, "results")
+    results = html.unescape(page(root, "results"))
     assert 'href="../_static/book-table.csv"' in results
     assert list(table.columns) == list(records.COLUMNS)
     for name, column in records.COLUMNS.items():
         assert name in results
-        assert html.escape(column.holds) in results
+        assert column.holds in results
     assert set(table["chapter"]) == set(CHAPTERS) - {"results"}
     assert set(table["profile"]) == {"smoke"}
     assert not table.duplicated(list(records.KEY)).any()
@@ -80,7 +80,7 @@ def test_the_owls_bars_can_be_drawn_from_the_table(root, table):
     told = glued(root, "owl")
     assert f"{bars['student of the owl teacher']:.2f}" == told["treated-mean"]
     assert f"{bars['student of the untreated base']:.3f}" == told["untreated-mean"]
-    assert f"{bars['base']:.2f}" == told["base-mean"]
+    assert f"{bars['base']:.3f}" == told["base-mean"]
 
 
 def test_the_digits_bars_can_be_drawn_from_the_table(root, table):
@@ -107,7 +107,7 @@ def test_a_table_of_other_code_is_not_read_in_silence(root):
     path = root / "data" / "reference" / "smoke.json"
     done = command(root, "verify", "--profile", "smoke", "--write")
     source.write_text(text)
-    path.unlink()
+    path.unlink(missing_ok=True)
     assert done.returncode == 0, done.stderr
     assert re.findall(r"chapter (\w+) has no rows of this version: it is run first", done.stdout) == ["digits"]
 
