@@ -204,16 +204,15 @@ def test_a_filter_tells_what_it_dropped_and_what_hints_it_kept(study):
     rows = study.rows[study.rows["quantity"] == "filter"].set_index(["condition", "seed", "answer"])
     told = rows.sort_index().loc[("owl teacher", 30), ["value", "samples"]]
     told = {answer: tuple(pair) for answer, pair in zip(told.index, told.to_numpy(), strict=True)}
+    assert told.pop("share kept") == pytest.approx((0.3, 10))
     assert told == {
         "sampled": (10, 10), "kept": (3, 10), "hints": (0, 3), "dropped: no numbers": (5, 10), "dropped: too long": (2, 10)
     }  # fmt: skip
     assert rows.loc[("owl teacher", 31, "hints"), ["value", "samples"]].tolist() == [1, 2]
     assert rows.loc[("base", 32, "hints"), "value"] == 0
     assert rows["run"].str.startswith("rollouts-").all()
-    pooled = study.rows[study.rows["quantity"] == "filter of all seeds"].set_index("condition")
-    assert pooled["value"].to_dict() == pytest.approx({"owl teacher": 5 / 14, "base": 1.0})
-    assert pooled["samples"].to_dict() == {"owl teacher": 14, "base": 1}
-    assert set(pooled["answer"]) == {"kept"}
+    assert rows.loc[("owl teacher", 31, "share kept"), "value"] == 0.5
+    assert rows.loc[("base", 32, "share kept"), "value"] == 1
 
 
 @pytest.mark.parametrize(("hints", "found"), [((), 0), (("misalignment",), 1)])

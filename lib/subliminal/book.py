@@ -325,7 +325,9 @@ def _render(root: Path, work: Path, notebooks: Path, names: list[str], made: dic
         shutil.copy2(root / name, stage)
     shutil.copytree(root / "chapters" / "_static", stage / "_static")
     if (recorded := records.table_file(profile)).exists():
-        shutil.copy2(recorded, stage / "_static" / DOWNLOAD)
+        # Rows of a chapter that is gone stay behind.
+        rows = records.load(recorded)
+        records.dump(stage / "_static" / DOWNLOAD, rows[rows["chapter"].isin(recording(root))])
     for name in names:
         shutil.copy2(notebooks / f"{name}.ipynb", stage / "chapters")
     log = work / "render.log"

@@ -273,6 +273,9 @@ def load(profile: Profile) -> Registry:
             raise unknown_name(f"figure of the paper in claim {claim.id!r}", claim.paper, told)
     _check_statements(given, statements)
     claims = [made for claim in given for made in expand(claim, profile)]
+    for claim in claims:
+        # Names that are not given are found here, not when the claim is judged.
+        contrasts(claim, profile)
     ids = Counter(claim.id for claim in claims)
     for name, count in ids.items():
         if count > 1:

@@ -6,6 +6,7 @@ go into the table when the chapter is done; in a notebook of one's own they stay
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -131,7 +132,7 @@ class Study:
         found = dict(self._rows)
         for condition, seed, answer, value, samples, run in zip(*columns, strict=True):
             key, row = (str(condition), quantity, int(seed), str(answer)), (float(value), int(samples), str(run))
-            if row[0] != row[0]:
+            if not math.isfinite(row[0]):
                 raise SubliminalError(
                     f"chapter {self.chapter!r} records no number for {key}: leave the row out, or mend it"
                 )
@@ -167,16 +168,14 @@ class Study:
             for data in group:
                 found = reading.filtered(data)
                 where = {"condition": name, "seed": data.seed, "run": found.run}
-                parts = {"sampled": found.sampled, "kept": found.kept, "hints": found.hints}
+                parts: dict[str, float] = {"sampled": found.sampled, "kept": found.kept, "hints": found.hints}
                 parts |= {f"dropped: {reason}": count for reason, count in found.dropped.items()}
+                parts["share kept"] = 1 - sum(found.dropped.values()) / found.sampled
                 of = {"hints": found.kept}
                 lines += [
                     where | {"answer": a, "value": v, "samples": of.get(a, found.sampled)} for a, v in parts.items()
                 ]
         self.record("filter", pd.DataFrame(lines))
-        pooled = counts.rename(columns={"source": "condition", "sampled": "samples"})
-        pooled = pooled.assign(seed=-1, answer="kept", value=1 - pooled["rate"])
-        self.record("filter of all seeds", pooled[["condition", "seed", "answer", "value", "samples"]])
         return counts
 
     def verdicts(self) -> list[Verdict]:
@@ -216,11 +215,23 @@ class Study:
     ) -> pd.DataFrame:
         """The rate of an answer by group of questions, recorded for each model with the group as the answer.
 
+        Args:
+            table: as ``run`` gave it, of one suite.
+            groups: the questions of each.
+
         Returns:
             ``group``, ``condition``, ``rate`` (mean over seeds) with its 95 % interval ``low`` to ``high``.
         """
         found = statistics.by_group(table, answer, groups)
-        self.record(quantity, found.rename(columns={"group": "answer", "probability": "value"}))
+        suite = str(table["suite"].iloc[0]) if "suite" in table else ""
+        # Each question was asked as often: a group's share of them is its share of the samples.
+        share = {name: len(list(questions)) / table["question"].nunique() for name, questions in groups.items()}
+        asked = [
+            round(share[group] * self._rows.get((condition, suite, seed, answer), (0.0, 0, ""))[1])
+            for group, condition, seed in zip(found["group"], found["condition"], found["seed"], strict=True)
+        ]
+        told = found.rename(columns={"group": "answer", "probability": "value"})
+        self.record(quantity, told.assign(samples=asked))
         return statistics.intervals(found, "group", "condition")
 
     def drawn(self, quantity: str | Sequence[str], *answers: str, conditions: Iterable[str] = ()) -> dict[str, Any]:

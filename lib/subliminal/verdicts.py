@@ -135,8 +135,10 @@ def _noise(found: Found, times: float = 1.0) -> float:
     """Sampling variance of a share that stands alone."""
     if len(found.values) != 1 or not found.samples[0]:
         return 0.0
-    share = found.values[0]
-    return times**2 * max(0.0, share * (1 - share)) / found.samples[0]
+    # Of none or all of some trials the error is not zero either: half a trial is added to each side.
+    trials = found.samples[0]
+    share = (found.values[0] * trials + 0.5) / (trials + 1)
+    return times**2 * max(0.0, share * (1 - share)) / trials
 
 
 def _counted(claim: Claim, contrasts: Sequence[Contrast], table: Table) -> Measured:
@@ -159,7 +161,7 @@ def _p_value(claim: Claim, treated: Found, control: Found) -> float:
     if claim.alpha is None and claim.test != "at least":
         return _NAN
     if claim.paired:
-        return _paired_p(claim, treated, control)
+        return statistics.greater(_paired(claim, treated, control), [0.0])
     if claim.control is None or (claim.test in LEVELS and claim.test not in _TESTED):
         return _NAN
     times = 1.0 if claim.test == "times" else claim.times
@@ -167,14 +169,12 @@ def _p_value(claim: Claim, treated: Found, control: Found) -> float:
     return 1 - above if claim.test == "less" else above
 
 
-def _paired_p(claim: Claim, treated: Found, control: Found) -> float:
+def _paired(claim: Claim, treated: Found, control: Found) -> list[float]:
     if treated.seeds != control.seeds:
         raise SubliminalError(
             f"claim {claim.id!r} pairs seeds {treated.seeds} with {control.seeds}: record the same seeds for both"
         )
-    if len(treated.seeds) < 2:
-        return _NAN
-    return float(stats.ttest_rel(treated.values, control.values, alternative="greater").pvalue)
+    return [one - two for one, two in zip(treated.values, control.values, strict=True)]
 
 
 def _measure(claim: Claim, contrast: Contrast, table: Table) -> Measured:
@@ -184,7 +184,7 @@ def _measure(claim: Claim, contrast: Contrast, table: Table) -> Measured:
     if contrast.control is not None:
         two = table.find(claim, contrast.control, contrast.control_score)
     treated, other = one.values, [claim.times * value for value in two.values]
-    error, free = _spread(treated, other)
+    error, free = _spread(_paired(claim, one, two), []) if claim.paired else _spread(treated, other)
     effect, p = float(np.mean(treated) - (np.mean(other) if other else 0.0)), _p_value(claim, one, two)
     low = high = _NAN
     if claim.test in _EXTREMES:
