@@ -438,8 +438,12 @@ def test_the_runs_that_a_claim_rests_on_are_named_once_each():
 
 def test_a_share_that_stands_alone_has_the_error_of_its_sampling():
     table = pd.concat([rows({"t": TREATED}), rows({"u": [0.2]}, samples=400)])
-    assert judge(table, claim()).shown.noise == pytest.approx((0.2 * 0.8 / 400) ** 0.5)
-    assert judge(table, claim(times=3)).shown.noise == pytest.approx(3 * (0.2 * 0.8 / 400) ** 0.5)
+    # Half a trial is added to each side, so that none of 400 has an error too.
+    share = 80.5 / 401
+    assert judge(table, claim()).shown.noise == pytest.approx((share * (1 - share) / 400) ** 0.5)
+    none = pd.concat([rows({"t": TREATED}), rows({"u": [0.0]}, samples=400)])
+    assert 0 < judge(none, claim()).shown.noise < 0.002
+    assert judge(table, claim(times=3)).shown.noise == pytest.approx(3 * (share * (1 - share) / 400) ** 0.5)
     exact = pd.concat([rows({"t": TREATED}), rows({"u": [0.2]})])
     assert judge(exact, claim()).shown.noise == 0
     assert judge(rows({"t": TREATED, "u": CONTROL}, samples=400), claim()).shown.noise == 0
