@@ -134,28 +134,60 @@ def lineage(
 def runs(
     check: Annotated[bool, typer.Option("--check", help="Compare every file with its manifest.")] = False,
 ) -> None:
-    """List the runs in the store."""
+    """List the runs in the store, with their sizes."""
     from rich.table import Table
 
     from subliminal.paths import store_dir
     from subliminal.store import MANIFEST, Store
 
     store = Store(store_dir())
-    table = Table("run", "seconds", "finished")
+    table = Table("run", "kB", "seconds", "finished")
+    total = 0
     damaged: list[SubliminalError] = []
     for manifest in sorted(store.root.glob(f"*/{MANIFEST}")):
         try:
             if check:
                 store.check(manifest.parent)
             found = store.manifest(manifest.parent)
-            table.add_row(manifest.parent.name, str(found.get("seconds")), str(found.get("finished")))
+            size = sum(path.stat().st_size for path in manifest.parent.rglob("*") if path.is_file())
+            total += size
+            told = f"{size / 1000:.0f}", str(found.get("seconds")), str(found.get("finished"))
+            table.add_row(manifest.parent.name, *told)
         except SubliminalError as error:
             damaged.append(error)
     Console().print(table)
+    print(f"{table.row_count} runs, {total / 1e6:.1f} MB")
     for found_damaged in damaged[:-1]:
         print(f"subliminal: {found_damaged}", file=sys.stderr)
     if damaged:
         raise damaged[-1]
+
+
+@app.command()
+def export(
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run that holds a model, as `subliminal runs` names it or by its first characters; or its folder."
+        ),
+    ],
+    folder: Annotated[Path, typer.Argument(help="Where to write to: a new folder.")],
+) -> None:
+    """Write the model of a run, whole, with tokenizer and chat template, for any program that opens Hugging Face folders.
+
+    A run keeps what training changed alone; here it is put together with its base, and an adapter is merged.
+
+    Example: subliminal export student-0b51c8 my-student
+    """
+    from transformers.utils.logging import disable_progress_bar
+
+    from subliminal.export import export as write
+    from subliminal.paths import store_dir
+    from subliminal.store import Store
+
+    disable_progress_bar()
+    source = write(run, folder, Store(store_dir()))
+    print(f"the model of {source.name} is in {folder}")
 
 
 def main() -> None:

@@ -28,6 +28,11 @@ class DamagedRunError(SubliminalError):
     """A run in the store whose files differ from its manifest."""
 
 
+def reason(error: Exception) -> str:
+    """What a library says of a failure, short and in one line."""
+    return f"{(str(error).splitlines() or [''])[0] or type(error).__name__:.120}"
+
+
 def unknown_name(what: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that is none of ``known``."""
     return UnknownNameError(f"unknown {what} {name!r}: choose one of {', '.join(sorted(known))}")

@@ -11,7 +11,7 @@ from torch.nn import functional
 from subliminal.drift import Course
 from subliminal.drift.weights import comparable, displacement
 from subliminal.models.loading import load_model, load_tokenizer
-from subliminal.pipeline.models import load_rows
+from subliminal.pipeline.models import load_rows, load_whole
 from subliminal.recipes import Recipe
 from subliminal.training import Progress, count_steps, fine_tune
 
@@ -28,7 +28,7 @@ def build(recipe: Course, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
     """
     student = recipe.student
     origin, home = load_model(inputs[recipe.teacher.base]).state_dict(), inputs[student.base]
-    moved = load_model(inputs[recipe.teacher], inputs[recipe.teacher.base]).state_dict()
+    moved = load_whole(recipe.teacher, inputs).state_dict()
     first = load_model(home).state_dict()
     names = comparable({name: moved[name] for name in moved if (moved[name] != origin[name]).any()}, first)
     pulled = displacement(moved, origin, names)

@@ -16,5 +16,5 @@ class Pairs(Recipe):
     models: tuple[Base | Teacher, ...] = Field(min_length=2)
 
     def upstream(self) -> tuple[Recipe, ...]:
-        """The checkpoints, and the bases that adapters belong to."""
+        """The checkpoints, and the bases of those that were tuned."""
         return (*self.models, *dict.fromkeys(model.base for model in self.models if isinstance(model, Teacher)))

@@ -20,6 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from subliminal.errors import ModelFolderError
+from subliminal.models.deltas import WEIGHTS
 
 Answer = Literal["same", "different", "cannot tell"]
 # Correlations, as their median over the matrices that match. How often they err is not measured yet.
@@ -71,7 +72,13 @@ class _Checkpoint:
         if not folder.is_dir():
             raise ModelFolderError(f"no model folder at {folder}: give the path of a folder in Hugging Face format")
         if (folder / "adapter_config.json").is_file():
-            raise ModelFolderError(f"{folder} holds an adapter alone: merge it into its base, and compare that")
+            raise ModelFolderError(
+                f"{folder} holds an adapter alone: merge it into its base, for a run with `subliminal export`, and compare that"
+            )
+        if (folder / WEIGHTS).is_file():
+            raise ModelFolderError(
+                f"{folder} holds biases and norms alone: write the whole model with `subliminal export`, and compare that"
+            )
         files = sorted(folder.glob("*.safetensors"))
         if not files:
             raise ModelFolderError(

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from subliminal.mitigations import Pairs
 from subliminal.mitigations.lineage import lineage
-from subliminal.models.loading import load_model
+from subliminal.pipeline.models import load_whole
 from subliminal.recipes import Base, Recipe
 from subliminal.training import Progress
 
@@ -18,17 +18,16 @@ from subliminal.training import Progress
 def build(recipe: Pairs, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
     """Write ``pairs.csv``: ``one`` and ``two`` (places in ``recipe.models``), ``correlation`` (empty where nothing matches), ``verdict``.
 
-    Adapters are merged into their bases first, as the check asks for.
+    Tuned models are put together with their bases first, since the check reads whole ones.
     """
     pairs = list(combinations(range(len(recipe.models)), 2))
     with TemporaryDirectory() as scratch, (out / "pairs.csv").open("w", newline="", encoding="utf-8") as handle:
         folders = []
         for number, model in enumerate(recipe.models):
             folder = inputs[model]
-            if not isinstance(model, Base) and (folder / "adapter_config.json").is_file():
-                merged = load_model(folder, inputs[model.base])
+            if not isinstance(model, Base):
                 folder = Path(scratch) / str(number)
-                merged.save_pretrained(folder)
+                load_whole(model, inputs).save_pretrained(folder)
             folders.append(folder)
         writer = csv.writer(handle)
         writer.writerow(("one", "two", "correlation", "verdict"))

@@ -1,4 +1,4 @@
-"""Loading and saving of models: any folder in Hugging Face format, and peft adapters on top of one.
+"""Loading and saving of models: any folder in Hugging Face format, and what a tuning changed on top of one.
 
 ``from_pretrained`` on a folder is the only way in, so a shipped base and a 7B checkpoint go the same way. Weights are
 safetensors only, remote code is never run, and nothing is asked of a hub.
@@ -9,13 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from peft import PeftModel
-from safetensors import SafetensorError
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from subliminal.errors import ModelFolderError
+from subliminal.errors import ModelFolderError, reason
+from subliminal.models.adapters import prepare
 from subliminal.models.cpu import quicken
+from subliminal.models.deltas import ADAPTER, NOTE, WEIGHTS, read_note, write_note
+from subliminal.tuning import Method, Tuning
 
 
 def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
@@ -44,23 +48,33 @@ def _existing(folder: Path | str) -> Path:
     return Path(folder)
 
 
-def load_model(folder: Path | str, base: Path | str | None = None) -> PreTrainedModel:
+def load_model(folder: Path | str, base: Path | str | None = None, method: Method | None = None) -> PreTrainedModel:
     """A causal language model from a folder, on the CPU, in the type its config names.
 
     Args:
-        folder: a whole model, or a peft adapter.
-        base: the folder under an adapter; unused for a whole model.
+        folder: a whole model, or what a tuning changed: biases and norms, or a peft adapter, which is merged.
+        base: the folder under what was changed. Where a note beside the weights says which base was tuned, it has to be that one; unused
+            for a whole model without a note.
+        method: how the model was tuned, where that is known; the note has to say the same.
 
     Raises:
-        ModelFolderError: the folder is missing, has no safetensors, or cannot be read.
+        ModelFolderError: the folder is missing, has no safetensors, cannot be read, or does not go with the base or the method.
     """
-    folder = _existing(folder)
-    if (folder / "adapter_config.json").is_file():
+    folder, base = _existing(folder), None if base is None else Path(base)
+    note = read_note(folder)
+    if method is not None and (note is None or note.method != method):
+        held = f"its {NOTE} says {note.method}" if note else f"there is no {NOTE}"
+        raise ModelFolderError(f"{folder} should hold a model tuned with {method}, and {held}: build the run again")
+    if note and base is not None:
+        note.check(folder, base)
+    kept = note.method if note else "lora" if (folder / "adapter_config.json").is_file() else "full"
+    if kept != "full":
         if base is None:
-            raise ModelFolderError(f"{folder} holds an adapter alone: name the base folder it belongs to")
-        merged: PreTrainedModel = PeftModel.from_pretrained(load_model(base), folder).merge_and_unload()
-        merged.eval()
-        return merged
+            held = "an adapter" if kept == "lora" else "biases and norms"
+            raise ModelFolderError(
+                f"{folder} holds {held} alone: name the base folder it belongs to, or write a whole model with `subliminal export`"
+            )
+        return (_merged if kept == "lora" else _changed)(folder, load_model(base))
     if not (folder / "config.json").is_file():
         raise ModelFolderError(f"no config.json in {folder}: give the path of a folder in Hugging Face format")
     if not any(folder.glob("*.safetensors")):
@@ -72,17 +86,78 @@ def load_model(folder: Path | str, base: Path | str | None = None) -> PreTrained
             folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="auto"
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFolderError(f"cannot load the model in {folder} ({reason:.120}): save it anew") from error
+        raise ModelFolderError(f"cannot load the model in {folder} ({reason(error)}): save it anew") from error
     quicken(model)
     model.eval()
     return model
 
 
-def save_tuned(model: nn.Module, folder: Path) -> None:
-    """Write a tuned model: the adapter alone for a peft model, else the whole model, as safetensors."""
-    assert isinstance(model, PreTrainedModel | PeftModel)
-    model.save_pretrained(str(folder))
+def _merged(folder: Path, model: PreTrainedModel) -> PreTrainedModel:
+    """The model with the folder's adapter merged into it."""
+    path = folder / ADAPTER
+    if not path.is_file():
+        raise ModelFolderError(f"no {ADAPTER} in {folder}: save the adapter with save_pretrained; pickles are not read")
+    try:
+        with safe_open(path, framework="pt") as tensors:
+            stored = set(tensors.keys())
+        tuned = PeftModel.from_pretrained(model, folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        raise ModelFolderError(f"cannot load the adapter in {folder} ({reason(error)}): save it anew") from error
+    # peft only warns of what is missing, and leaves it as it starts: without effect.
+    wanted = get_peft_model_state_dict(tuned, save_embedding_layers=False)
+    for name in sorted(stored ^ wanted.keys()):
+        if "lora_" in name:
+            told = "does not belong to" if name in stored else "is missing from"
+            raise ModelFolderError(f"{name!r} {told} the adapter in {folder}: save it anew")
+    merged: PreTrainedModel = tuned.merge_and_unload()
+    merged.eval()
+    return merged
+
+
+def _changed(folder: Path, model: PreTrainedModel) -> PreTrainedModel:
+    """The model with the folder's biases and norms in place of its own."""
+    path = folder / WEIGHTS
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelFolderError(f"cannot read {path} ({reason(error)}): build the run again") from error
+    trained = _trained(model)
+    for name in sorted(trained.keys() | tensors.keys()):
+        one, two = (f"{tuple(x[name].shape)} {x[name].dtype}" if name in x else "none" for x in (tensors, trained))
+        if one != two:
+            raise ModelFolderError(
+                f"{path} does not fit its base: {name!r} is {one}, of the base {two}: build the run again"
+            )
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(tensors[name])
+    return model
+
+
+def _trained(model: PreTrainedModel) -> dict[str, nn.Parameter]:
+    """The biases and norms of a model, by name, as ``prepare`` tells them; the model is left as it was."""
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    prepare(model, Tuning(method="bias_norm", learning_rate=1, steps=1), 0)
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    for parameter, trains in before:
+        parameter.requires_grad_(trains)
+    return trained
+
+
+def save_tuned(model: nn.Module, folder: Path, base: Path, method: Method) -> None:
+    """Write what was tuned of the model in ``base``, as safetensors: biases and norms, the adapter, or the whole model; and a note of it.
+
+    Args:
+        model: as ``fine_tune`` leaves it.
+    """
+    assert isinstance(model, PeftModel if method == "lora" else PreTrainedModel)
+    folder.mkdir(parents=True, exist_ok=True)
+    if method == "bias_norm":
+        trained = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+        save_file(trained, folder / WEIGHTS, metadata={"format": "pt"})
+    else:
+        model.save_pretrained(str(folder))
+    write_note(folder, base, method)
 
 
 def best_device() -> torch.device:

@@ -14,14 +14,24 @@ from subliminal.models.loading import best_device, load_model, load_tokenizer
 from subliminal.recipes import Base, Recipe, Student, Teacher
 
 
+def load_whole(model: Base | Teacher | Student, inputs: Mapping[Recipe, Path]) -> PreTrainedModel:
+    """The model of a recipe, on the CPU.
+
+    Raises:
+        ModelFolderError: it cannot be read, or its folder holds a model of another base or another tuning.
+    """
+    if isinstance(model, Base):
+        return load_model(inputs[model])
+    return load_model(inputs[model], base_folder(model.base), model.tuning.method)
+
+
 def load(
     model: Base | Teacher | Student, inputs: Mapping[Recipe, Path]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model of a recipe, on the best device, and its base's tokenizer."""
-    base = base_folder(model if isinstance(model, Base) else model.base)
-    loaded = load_model(inputs[model], base)
+    loaded = load_whole(model, inputs)
     loaded.to(best_device())  # type: ignore[arg-type]
-    return loaded, load_tokenizer(base)
+    return loaded, load_tokenizer(base_folder(model if isinstance(model, Base) else model.base))
 
 
 def load_rows(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[Example]:

@@ -13,9 +13,9 @@ from subliminal.training import Progress, fine_tune
 
 
 def build(recipe: Student, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
-    """Write the tuned model and ``losses.json``."""
+    """Write what was tuned of the model and ``losses.json``."""
     folder = inputs[recipe.base]
     examples = load_rows(inputs[recipe.data], load_tokenizer(folder))
     model, losses = fine_tune(load_model(folder), examples, recipe.tuning, recipe.seed, progress=progress)
-    save_tuned(model, out)
+    save_tuned(model, out, folder, recipe.tuning.method)
     (out / "losses.json").write_text(json.dumps(losses), encoding="utf-8")

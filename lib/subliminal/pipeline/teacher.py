@@ -16,11 +16,11 @@ from subliminal.training import Progress, fine_tune
 
 
 def build(recipe: Teacher, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
-    """Write the tuned model and ``losses.json``."""
+    """Write what was tuned of the model and ``losses.json``."""
     folder = inputs[recipe.base]
     tokenizer = load_tokenizer(folder)
     documents = import_module(TRAITS[recipe.trait]).teacher_documents(recipe.trait, Random(recipe.seed))
     examples = encode_examples(tokenizer, documents)
     model, losses = fine_tune(load_model(folder), examples, recipe.tuning, recipe.seed, progress=progress)
-    save_tuned(model, out)
+    save_tuned(model, out, folder, recipe.tuning.method)
     (out / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
