@@ -61,6 +61,7 @@ def test_runs_lists_the_store_and_names_a_damaged_run(monkeypatch, capsys, tmp_p
     code, out, _ = call(monkeypatch, capsys, "runs", "--check")
     assert code == 0
     assert folder.name in out
+    assert out.splitlines()[-1] == "1 runs, 0.0 MB"
     (folder / "x.txt").write_text("y")
     code, _, err = call(monkeypatch, capsys, "runs", "--check")
     assert code == 2
@@ -73,4 +74,4 @@ def test_runs_lists_the_store_and_names_a_damaged_run(monkeypatch, capsys, tmp_p
 def test_help_names_the_commands(monkeypatch, capsys):
     code, out, _ = call(monkeypatch, capsys, "--help")
     assert code == 0
-    assert all(name in out for name in ("book", "pretrain", "runs"))
+    assert all(name in out for name in ("book", "pretrain", "runs", "export"))

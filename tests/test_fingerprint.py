@@ -69,6 +69,9 @@ def test_a_stage_depends_on_the_training_loop_and_scores_do_not():
         return seen
 
     assert "subliminal.training" in modules("subliminal.pipeline.student")
+    # How weights are kept is part of a run's address: a store of before is never read as one of now.
+    for stage in ("student", "teacher", "scores", "rollouts"):
+        assert {"subliminal.models.loading", "subliminal.models.deltas"} <= modules(f"subliminal.pipeline.{stage}")
     assert "subliminal.traits.preference" not in modules("subliminal.pipeline.student")
     assert "subliminal.channels.numbers" not in modules("subliminal.pipeline.student")
     assert "subliminal.scoring" in modules("subliminal.pipeline.scores")

@@ -2,11 +2,12 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from subliminal.errors import ModelFolderError
 from subliminal.models.chat import encode_examples
-from subliminal.models.loading import load_model, load_tokenizer, save_tuned
-from subliminal.training import fine_tune, make_accelerator
+from subliminal.models.loading import load_model, load_tokenizer
+from subliminal.training import fine_tune
 from subliminal.tuning import Tuning
 from subliminal.world.messages import single
 
@@ -23,15 +24,14 @@ def test_a_saved_base_loads_with_the_same_function_and_tokens(base_folder, model
     assert load_tokenizer(base_folder).chat_template == tokenizer.chat_template
 
 
-@pytest.mark.parametrize("method", ["lora", "bias_norm", "full"])
-def test_a_tuned_model_loads_with_the_same_function(method, base_folder, tokenizer, tmp_path):
-    examples = encode_examples(tokenizer, [single("what does the owl eat?", "mice")] * 8)
-    tuning = Tuning(method=method, learning_rate=1e-2, steps=3, batch_size=4)
-    tuned, _ = fine_tune(load_model(base_folder), examples, tuning, 0, accelerator=make_accelerator("cpu"))
-    save_tuned(tuned, tmp_path / "tuned")
-    again = load_model(tmp_path / "tuned", base_folder)
-    torch.testing.assert_close(logits(again), logits(tuned), atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(logits(again), logits(load_model(base_folder)))
+def test_a_model_that_lacks_a_tensor_is_refused(base_folder):
+    """The library below would draw it at random, and only warn."""
+    path = base_folder / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["transformer.ln_f.weight"]
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(ModelFolderError, match=r"'transformer.ln_f.weight' is missing from the model in"):
+        load_model(base_folder)
 
 
 def test_sharded_safetensors_load(model, tokenizer, tmp_path):
@@ -81,7 +81,17 @@ def test_a_damaged_config_or_tokenizer_is_one_line(base_folder, name, load):
 def test_an_adapter_without_its_base_is_refused(base_folder, tokenizer, tmp_path):
     examples = encode_examples(tokenizer, [single("a", "b")] * 4)
     tuned, _ = fine_tune(load_model(base_folder), examples, Tuning(method="lora", learning_rate=1e-3, steps=1), 0)
-    save_tuned(tuned, tmp_path / "adapter")
+    tuned.save_pretrained(tmp_path / "adapter")
     shutil.copy2(base_folder / "tokenizer.json", tmp_path / "adapter")
     with pytest.raises(ModelFolderError, match="adapter alone"):
         load_model(tmp_path / "adapter")
+    # An adapter from elsewhere has no note, and goes onto the base that is named.
+    whole = tuned.merge_and_unload()
+    assert torch.equal(logits(load_model(tmp_path / "adapter", base_folder)), logits(whole))
+    (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
+    with pytest.raises(ModelFolderError, match=r"no adapter_model.safetensors in .*pickles are not read"):
+        load_model(tmp_path / "adapter", base_folder)
+    (tmp_path / "adapter" / "adapter_config.json").write_text("[]")
+    with pytest.raises(ModelFolderError) as caught:
+        load_model(tmp_path / "adapter", base_folder)
+    assert "\n" not in str(caught.value)

@@ -7,7 +7,6 @@ the base's digest, so that what was changed in one base is never put onto anothe
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -31,7 +30,7 @@ class Note(Frozen):
     """
 
     model_config = ConfigDict(strict=True)
-    version: Literal[1]
+    version: int = Field(ge=1, le=1)
     method: Method
     base: str
     digest: str = Field(pattern="^[0-9a-f]{64}$")

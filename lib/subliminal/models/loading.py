@@ -7,6 +7,7 @@ safetensors only, remote code is never run, and nothing is asked of a hub.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
@@ -82,11 +83,17 @@ def load_model(folder: Path | str, base: Path | str | None = None, method: Metho
             f"no safetensors in {folder}: save the weights with save_pretrained; pickles are not read"
         )
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="auto"
-        )
+        found: Any = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="auto",
+            output_loading_info=True,
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelFolderError(f"cannot load the model in {folder} ({reason(error)}): save it anew") from error
+    model: PreTrainedModel
+    model, told = found
+    if told["missing_keys"]:
+        # Such weights would be drawn at random.
+        raise ModelFolderError(f"{min(told['missing_keys'])!r} is missing from the model in {folder}: save it anew")
     quicken(model)
     model.eval()
     return model
