@@ -61,7 +61,7 @@ def test_runs_lists_the_store_and_names_a_damaged_run(monkeypatch, capsys, tmp_p
     code, out, _ = call(monkeypatch, capsys, "runs", "--check")
     assert code == 0
     assert folder.name in out
-    assert out.splitlines()[-1] == "1 runs, 0.0 MB"
+    assert out.splitlines()[-1] == "runs: 1, 0.0 MB in all"
     (folder / "x.txt").write_text("y")
     code, _, err = call(monkeypatch, capsys, "runs", "--check")
     assert code == 2

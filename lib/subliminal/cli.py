@@ -156,7 +156,7 @@ def runs(
         except SubliminalError as error:
             damaged.append(error)
     Console().print(table)
-    print(f"{table.row_count} runs, {total / 1e6:.1f} MB")
+    print(f"runs: {table.row_count}, {total / 1e6:.1f} MB in all")
     for found_damaged in damaged[:-1]:
         print(f"subliminal: {found_damaged}", file=sys.stderr)
     if damaged:
