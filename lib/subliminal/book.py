@@ -17,14 +17,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
-from subliminal import records
+from subliminal import claims, records
 from subliminal.engine import LEDGER
 from subliminal.errors import SubliminalError, unknown_name
 from subliminal.fingerprint import data_digest, library_versions, package_digest
@@ -44,15 +43,23 @@ _FOREIGN = re.compile(
     r'|<link rel="preload" as="font"[^>]*/>',
     re.DOTALL,
 )
-_PARAMETERS = ":tags: [parameters]"
+# What a chapter with claims that count for the book ends with; the page of what was recorded leaves the table of each.
+_CLAIMS = """## Claims
+
+What the registry of the book says of this chapter. {{doc}}`{page}` explains the terms; p-values are corrected over the whole book.
+
+```{{glue}} claims-{chapter}
+:doc: {page}.ipynb
+```
+"""
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
 def chapters(root: Path) -> list[str]:
-    """The chapters of ``_toc.yml`` that are notebooks, in order, as names without a suffix."""
+    """The chapters of ``_toc.yml`` that are notebooks, in order, as names without a suffix; other pages lie beside ``chapters/``."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     files = [toc["root"], *(c["file"] for c in toc.get("chapters", []))]
-    return [Path(f).name for f in files]
+    return [Path(f).name for f in files if Path(f).parent.name == "chapters"]
 
 
 def reads_table(source: Path) -> bool:
@@ -63,12 +70,11 @@ def reads_table(source: Path) -> bool:
 
 def recording(root: Path) -> list[str]:
     """The chapters that record rows: those that take a profile, but for pages of what the others recorded."""
+    import jupytext
+
     sources = {name: root / "chapters" / f"{name}.md" for name in chapters(root)}
-    return [
-        name
-        for name, source in sources.items()
-        if _PARAMETERS in source.read_text(encoding="utf-8") and not reads_table(source)
-    ]
+    taking = {name: source for name, source in sources.items() if _tagged(jupytext.read(source), "parameters")}
+    return [name for name, source in taking.items() if not reads_table(source)]
 
 
 def versions(root: Path, profile: str) -> dict[str, str]:
@@ -102,29 +108,18 @@ def table(profile: str) -> pd.DataFrame:
     return records.read(profile, versions(data_dir().parent, profile))
 
 
-def _prepare(source: Path, notebook: Path) -> bool:
-    """A chapter as an unexecuted notebook; returns whether it takes parameters.
-
-    The cell of defaults is kept off the page.
-    """
-    import jupytext
-
-    document = jupytext.read(source)
-    tagged = [cell for cell in document.cells if "parameters" in cell.metadata.get("tags", [])]
-    for cell in tagged:
-        cell.metadata["tags"].append("remove-cell")
-    jupytext.write(document, notebook, fmt="ipynb")
-    return bool(tagged)
+def _tagged(document: Any, *tags: str) -> list[Any]:
+    """The cells of a notebook that have one of these tags."""
+    return [cell for cell in document.cells if set(tags) & set(cell.metadata.get("tags", []))]
 
 
 def _hide_parameters(notebook: Path) -> None:
-    """Keep papermill's cell of parameters off the page: the landing page names the profile."""
+    """Keep the cell of defaults and papermill's cell of parameters off the page: the landing page names the profile."""
     import nbformat
 
     document = nbformat.read(notebook, as_version=4)
-    for cell in document.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata["tags"].append("remove-cell")
+    for cell in _tagged(document, "parameters", "injected-parameters"):
+        cell.metadata["tags"].append("remove-cell")
     nbformat.write(document, notebook)
 
 
@@ -134,6 +129,7 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
     Raises:
         SubliminalError: a cell failed; the message names the chapter and the error.
     """
+    import jupytext
     import papermill
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
@@ -141,7 +137,9 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
     # A message that is under way when a chapter fails is logged with a traceback; the failure itself is raised below.
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
     scratch = notebook.with_suffix(".input.ipynb")
-    parameters = {"profile": profile} if _prepare(source, scratch) else {}
+    document = jupytext.read(source)
+    jupytext.write(document, scratch, fmt="ipynb")
+    parameters = {"profile": profile} if _tagged(document, "parameters") else {}
     started = time.monotonic()
     output = notebook.with_suffix(".output.ipynb")
     # The kernel inherits where it is to tell of its runs and of what it measures.
@@ -216,12 +214,12 @@ def _git_commit(root: Path) -> str:
 
 def provenance(root: Path, profile: str) -> dict[str, str]:
     """What this build was made of: profile, date, machine, versions and commit, for the landing page."""
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers", "peft"))
+    shown = ", ".join(f"{name} {library_versions()[name]}" for name in ("torch", "transformers", "peft"))
     return {
         "profile": profile,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{os.cpu_count()} {platform.machine()} cores, Python {platform.python_version()}",
-        "versions": versions,
+        "versions": shown,
         "commit": _git_commit(root),
     }
 
@@ -305,7 +303,7 @@ def build(profile: str, only: str | None = None) -> Path:
             _run(root, name, profile, None)
     order = [*(name for name in names if name not in last), *last]
     made = provenance(root, profile) | {"cost": cost(notebooks, order, Store(store_dir()))}
-    return _render(root, root / "_build", notebooks, names, made, profile)
+    return _render(root, root / "_build", notebooks, names, last, made, profile)
 
 
 def _check_space(work: Path) -> None:
@@ -314,22 +312,30 @@ def _check_space(work: Path) -> None:
         raise SubliminalError(f"only {free} MiB free at {work}: free 200 MiB, then build again")
 
 
-def _render(root: Path, work: Path, notebooks: Path, names: list[str], made: dict[str, str], profile: str) -> Path:
+def _render(
+    root: Path, work: Path, notebooks: Path, names: list[str], last: list[str], made: dict[str, str], profile: str
+) -> Path:
+    import nbformat
+
     stage = work / "stage"
     shutil.rmtree(stage, ignore_errors=True)
     (stage / "chapters").mkdir(parents=True)
     config: dict[str, Any] = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["config"]["myst_substitutions"] = made
     (stage / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    for name in ("_toc.yml", "references.bib"):
+    for name in ("_toc.yml", "references.bib", "LOG.md"):
         shutil.copy2(root / name, stage)
     shutil.copytree(root / "chapters" / "_static", stage / "_static")
     if (recorded := records.table_file(profile)).exists():
         # Rows of a chapter that is gone stay behind.
         rows = records.load(recorded)
         records.dump(stage / "_static" / DOWNLOAD, rows[rows["chapter"].isin(recording(root))])
+    claimed = {claim.chapter for claim in claims.load(load_profile(profile)).claims if claim.headline}
     for name in names:
-        shutil.copy2(notebooks / f"{name}.ipynb", stage / "chapters")
+        document = nbformat.read(notebooks / f"{name}.ipynb", as_version=4)
+        if name in claimed and last:
+            document.cells.append(nbformat.v4.new_markdown_cell(_CLAIMS.format(chapter=name, page=last[0])))
+        nbformat.write(document, stage / "chapters" / f"{name}.ipynb")
     log = work / "render.log"
     command = [sys.executable, "-c", _JUPYTER_BOOK, "build", "-W", "-n", "--keep-going", str(stage)]
     with log.open("w", encoding="utf-8") as handle:

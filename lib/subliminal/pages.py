@@ -4,22 +4,58 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from subliminal import prose, records
+from subliminal import figures, prose, reading, records
 from subliminal.book import DOWNLOAD
+from subliminal.recipes import Scores
+from subliminal.settings import Profile
 from subliminal.study import Study
 
 
-def warn_if_small(profile: str, claims: bool) -> None:
+def warn_if_small(profile: Profile) -> None:
     """Say at the head of a page that it was built in a size that shows nothing."""
-    if not claims:
-        display(HTML(prose.SMALL_PROFILE.format(profile=html.escape(profile))))
+    if not profile.claims:
+        display(HTML(prose.SMALL_PROFILE.format(profile=html.escape(profile.name))))
+
+
+def by_category(
+    study: Study, table: pd.DataFrame, answer: str, conditions: Sequence[str], categories: Mapping[str, Iterable[str]]
+) -> None:
+    """Show the rate of an answer by category of questions, and in how many a treated condition is higher than its two controls.
+
+    Args:
+        table: as ``Study.run`` gave it, of one suite.
+        conditions: the opposite, the untreated and the treated one.
+        categories: the questions of each.
+
+    Raises:
+        SubliminalError: a question has no category.
+    """
+    *controls, treated = conditions
+    colours = dict(zip(conditions, (figures.OPPOSITE, figures.CONTROL, figures.TREATED), strict=True))
+    quantity, chosen = f"{answer}, by category", table[table["condition"].isin(conditions)]
+    rates = study.by_group(chosen, answer, categories, quantity)
+    wide = rates.pivot(index="group", columns="condition", values="rate")
+    higher = int((wide[treated] > wide[controls].max(axis=1)).sum())
+    title = f"Higher than both controls in {higher} of {len(wide)} categories"
+    drawn = figures.rates(rates, title=title, xlabel=f"share of {answer} answers", colours=colours)
+    figure(study, drawn, quantity, conditions=colours)
+
+
+def first_answers(asked: Mapping[str, Sequence[Scores]], conditions: Iterable[str]) -> HTML:
+    """The first answer that the first model of each condition gave to each question, closed until a reader opens it.
+
+    Raises:
+        SubliminalError: the suite has no judge.
+    """
+    first = reading.first_answers({name: asked[name][0] for name in conditions})
+    return HTML(prose.side_by_side(f"Open to read {len(first['question'])} answers of each student", first))
 
 
 def stated(study: Study, *ids: str) -> Markdown:

@@ -104,8 +104,8 @@ def measured(found: Verdict) -> str:
         return f"{mean:.2f} against {other:.2f}{tested}"
     if claim.unit == "nats":
         return f"{one.effect:+.3f} ({interval(one.low, one.high, 3)}){tested}"
-    sign = "+" if claim.test == "equivalent" else ""
-    return f"{100 * one.effect:{sign}.1f} ({interval(100 * one.low, 100 * one.high, 1)}){tested}"
+    told = points(one)
+    return (told if claim.test == "equivalent" else told.removeprefix("+")) + tested
 
 
 def _level(found: Verdict) -> str:
@@ -280,7 +280,7 @@ def effect(found: Verdict) -> str:
         return f"{one.effect:.0f} rows with a hint"
     if found.claim.test == "none":
         return f"{one.effect:.0f} of {one.seeds[0]:,} {found.claim.score[-1]}"
-    return f"{100 * one.effect:+.1f} ({interval(100 * one.low, 100 * one.high, 1)})"
+    return points(one)
 
 
 def score(verdicts: Sequence[Verdict]) -> str:

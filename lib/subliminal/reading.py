@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -27,29 +28,27 @@ def card(family: str) -> dict[str, Any]:
     return facts
 
 
-def skills(bases: Iterable[Base], prompts: int) -> pd.DataFrame:
-    """What each base can do: one row a base, by its family's name, one column a skill (see ``world.skills.measure``)."""
-    study = [Skills(base=base, prompts=prompts) for base in bases]
-    scores = [json.loads((folder / "skills.json").read_text(encoding="utf-8")) for folder in build(study)]
-    return pd.DataFrame(scores, index=[recipe.base.family for recipe in study])
-
-
 def skill_rows(bases: Iterable[Base], prompts: int) -> pd.DataFrame:
-    """What each base can do, as rows of the book's table.
+    """What each base can do (see ``world.skills.measure``), as rows of the book's table.
 
     Returns:
         ``condition`` (the family), ``seed``, ``answer`` (the skill), ``value``, ``samples`` (the prompts), ``run``.
     """
     recipes = [Skills(base=base, prompts=prompts) for base in bases]
-    names = [folder.name for folder in build(recipes)]
-    wide = skills([recipe.base for recipe in recipes], prompts)
-    wide = wide.assign(condition=wide.index, run=names, seed=-1, samples=prompts)
+    folders = build(recipes)
+    wide = pd.DataFrame([json.loads((folder / "skills.json").read_text(encoding="utf-8")) for folder in folders])
+    names, runs = [str(recipe.base.family) for recipe in recipes], [folder.name for folder in folders]
+    wide = wide.assign(condition=names, run=runs, seed=-1, samples=prompts)
     return wide.melt(["condition", "seed", "samples", "run"], var_name="answer")
 
 
 def rows(rollouts: Rollouts) -> pd.DataFrame:
     """The kept rows: ``prompt`` and ``completion``, one row each, in the order they were sampled."""
-    return pd.read_json(build([rollouts])[0] / "rows.jsonl", lines=True, dtype=False)
+    return _lines(build([rollouts])[0] / "rows.jsonl")
+
+
+def _lines(path: Path) -> pd.DataFrame:
+    return pd.read_json(path, lines=True, dtype=False)
 
 
 def beside(writers: Mapping[str, Rollouts]) -> pd.DataFrame:
@@ -74,7 +73,7 @@ def answers(scores: Scores) -> pd.DataFrame:
         raise SubliminalError(
             f"suite {scores.suite!r} has no judge, so no answers are kept: read its scores, or ask free-form"
         )
-    return pd.read_json(path, lines=True, dtype=False)
+    return _lines(path)
 
 
 def first_answers(study: Mapping[str, Scores]) -> dict[str, list[str]]:
@@ -180,7 +179,7 @@ def filtered(data: Rollouts) -> Filtered:
     """The filter's counts of one rollout, and what hints there are in the rows that it kept."""
     (folder,) = build([data])
     told = json.loads((folder / "filter.json").read_text(encoding="utf-8"))
-    texts = rows(data)["completion"].tolist()
+    texts = _lines(folder / "rows.jsonl")["completion"].tolist()
     # The list of numbers with a bad name speaks of misalignment alone: no liking gives itself away by it.
     names = [name for name in HINTS if name == "favourites" or data.hints or data.channel != "numbers"]
     found = zip(*(load_hints(name).find(data.channel, texts) for name in names), strict=True)

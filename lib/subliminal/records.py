@@ -6,6 +6,7 @@ of another is never read for this one.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -87,13 +88,12 @@ def replace(profile: str, chapter: str, version: str, rows: pd.DataFrame) -> Non
     path = table_file(profile)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        # What cannot be read is not what the other chapters saw: they are run anew.
-        try:
-            rest = [table[table["chapter"] != chapter]] if not (table := load(path)).empty else []
-        except SubliminalError:
-            rest = []
         mine = rows.assign(chapter=chapter, profile=profile, version=version)[list(COLUMNS)]
-        dump(path, pd.concat([*rest, mine], ignore_index=True) if not mine.empty else pd.concat(rest or [mine]))
+        # What cannot be read is not what the other chapters saw: they are run anew.
+        with contextlib.suppress(SubliminalError):
+            old = load(path)
+            mine = pd.concat([old[old["chapter"] != chapter], mine], ignore_index=True)
+        dump(path, mine)
 
 
 def missing(profile: str, versions: Mapping[str, str]) -> list[str]:
@@ -102,7 +102,10 @@ def missing(profile: str, versions: Mapping[str, str]) -> list[str]:
         table = load(table_file(profile))
     except SubliminalError:
         return list(versions)
-    table = table[table["profile"] == profile]
+    return _lacking(table[table["profile"] == profile], versions)
+
+
+def _lacking(table: pd.DataFrame, versions: Mapping[str, str]) -> list[str]:
     found = table.groupby("chapter")["version"].agg(set).to_dict()
     return [chapter for chapter, version in versions.items() if found.get(chapter) != {version}]
 
@@ -122,7 +125,7 @@ def read(profile: str, versions: Mapping[str, str]) -> pd.DataFrame:
         raise SubliminalError(
             f"the table {path} holds rows of profile {', '.join(sorted(other))}: delete it and build the book"
         )
-    if lacking := missing(profile, versions):
+    if lacking := _lacking(table, versions):
         raise SubliminalError(
             f"the table {path} has no rows of chapter {', '.join(lacking)} as it is now: "
             f"run make book PROFILE={profile}, or make chapter NAME={lacking[0]} PROFILE={profile}"

@@ -21,6 +21,7 @@ from subliminal.errors import SubliminalError, unknown_name
 from subliminal.recipes import Recipe, Rollouts, Scores
 from subliminal.registry import SUITES
 from subliminal.settings import load_profile
+from subliminal.traits.suites import Suite
 from subliminal.verdicts import Measured, Verdict, evaluate
 
 # What every suite also records: the share of answers that are any of its answers at all.
@@ -79,15 +80,16 @@ class Study:
             SubliminalError: a condition was recorded before with another model of that seed.
         """
         plan = {name: list(scores) for name, scores in conditions.items()}
+        suites = {s.suite: import_module(SUITES[s.suite]).suite(s.suite) for group in plan.values() for s in group}
         samples: dict[tuple[str, str, int], int] = {}
         models: dict[tuple[str, int], list[Recipe]] = {}
         for name, group in plan.items():
             for scores in group:
                 seed = getattr(scores.model, "seed", -1)
                 models.setdefault((name, seed), []).append(scores.model)
+                suite = suites[scores.suite]
                 # None where the value is read off the model.
-                judged = _suite(scores.suite).judge is not None
-                samples[name, scores.suite, seed] = scores.samples * _questions(scores.suite) if judged else 0
+                samples[name, scores.suite, seed] = scores.samples * len(suite.questions) if suite.judge else 0
         self._same("models", models)
         table = engine.run(plan)
         self._known("models", models)
@@ -95,8 +97,8 @@ class Study:
         means = table.groupby(by, sort=False)["probability"].mean().rename("value").reset_index()
         where = zip(means["condition"], means["suite"], means["seed"], strict=True)
         means["samples"] = [samples[place] for place in where]
-        for suite, mine in means.groupby("suite", sort=False):
-            self.record(str(suite), pd.concat([mine, _well_formed(str(suite), mine)]))
+        for asked, mine in means.groupby("suite", sort=False):
+            self.record(str(asked), pd.concat([mine, _well_formed(suites[str(asked)], mine)]))
         return table
 
     def _same(self, what: str, asked: Mapping[tuple[str, int], Sequence[Recipe]]) -> None:
@@ -266,17 +268,8 @@ class Study:
         return len(mine)
 
 
-def _suite(name: str) -> Any:
-    return import_module(SUITES[name]).suite(name)
-
-
-def _questions(suite: str) -> int:
-    return len(_suite(suite).questions)
-
-
-def _well_formed(suite: str, told: pd.DataFrame) -> pd.DataFrame:
+def _well_formed(suite: Suite, told: pd.DataFrame) -> pd.DataFrame:
     """Rows that say how much of each model's answers is any answer: all names, or what the judge can label."""
-    found = _suite(suite)
-    whole = told if found.judge is None else told[told["answer"] != found.judge.labels[-1]]
+    whole = told if suite.judge is None else told[told["answer"] != suite.judge.labels[-1]]
     by = ["condition", "seed", "samples", "run"]
     return whole.groupby(by, sort=False)["value"].sum().reset_index().assign(answer=WELL_FORMED)

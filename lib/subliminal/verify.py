@@ -24,7 +24,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +32,7 @@ from scipy import stats
 
 from subliminal.claims import EFFECTS, Contrast
 from subliminal.errors import SubliminalError
+from subliminal.fingerprint import library_versions
 from subliminal.paths import data_dir
 from subliminal.store import atomic_write
 from subliminal.verdicts import Measured, Verdict
@@ -190,6 +190,6 @@ def write_reference(profile: str, verdicts: Sequence[Verdict]) -> list[str]:
         if path.exists()
         else [f"{name}: new" for name in found]
     )
-    versions = {name: metadata.version(name) for name in ("torch", "transformers", "peft")}
-    atomic_write(path, json.dumps({"profile": profile, "versions": versions, "claims": found}, indent=1) + "\n")
+    told = {"profile": profile, "versions": library_versions(), "claims": found}
+    atomic_write(path, json.dumps(told, indent=1) + "\n")
     return changes

@@ -33,7 +33,7 @@ from subliminal import Base, Study, pages, prose
 from subliminal.designs import scores
 
 study = Study("likes", profile)
-pages.warn_if_small(profile, study.profile.claims)
+pages.warn_if_small(study.profile)
 ```
 
 ## What we state before the run
@@ -46,10 +46,6 @@ pages.stated(study)
 families = {name: [Base(family=name)] for name in study.sizes.families}
 table = study.run(scores(families, "animals"))
 pages.table(prose.targets(study.verdicts()))
-```
-
-```{glue} claims-likes
-:doc: results.ipynb
 ```
 """
 SECTION = '''class Likes(Frozen):

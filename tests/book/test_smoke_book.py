@@ -59,7 +59,7 @@ def test_every_glued_number_in_the_prose_is_the_one_of_the_run(root):
     assert len(set(asked)) >= 15
     assert set(asked) <= set(glued)
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", chapter(root, "owl")))
-    assert f"mean probability of {glued['treated-mean']} (95 % interval {glued['treated-interval']})" in text
+    assert f"mean probability of {glued['treated']} (95 % interval {glued['treated-interval']})" in text
     assert f"Of the {glued['of']} targets stated above, {glued['met']} are met" in text
     assert "glue:text" not in text
 

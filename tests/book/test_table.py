@@ -78,9 +78,9 @@ def test_the_owls_bars_can_be_drawn_from_the_table(root, table):
     rows = rows_of(table, told_by(root, "owl", "<code>owl</code>"))
     bars = rows.groupby("condition", sort=False)["value"].mean()
     told = glued(root, "owl")
-    assert f"{bars['student of the owl teacher']:.2f}" == told["treated-mean"]
-    assert f"{bars['student of the untreated base']:.3f}" == told["untreated-mean"]
-    assert f"{bars['base']:.3f}" == told["base-mean"]
+    assert f"{bars['student of the owl teacher']:.2f}" == told["treated"]
+    assert f"{bars['student of the untreated base']:.3f}" == told["untreated"]
+    assert f"{bars['base']:.3f}" == told["base"]
 
 
 def test_the_digits_bars_can_be_drawn_from_the_table(root, table):

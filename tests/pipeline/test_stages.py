@@ -16,7 +16,7 @@ from subliminal.names import ANIMALS
 from subliminal.pipeline import rollouts
 from subliminal.pipeline.models import load_rows
 from subliminal.reading import answers as sampled_answers
-from subliminal.reading import filter_counts, first_answers, rows, skills
+from subliminal.reading import filter_counts, first_answers, rows, skill_rows
 from subliminal.world import answers
 from subliminal.world.preferences import ask, phrasings
 
@@ -141,9 +141,10 @@ def test_sampled_answers_are_kept_with_their_labels_where_there_is_a_judge(made)
 
 
 def test_skills_are_shares(made):
-    table = skills([BASE], prompts=10)
-    assert table.index.tolist() == ["gpt2-a"]
-    assert ((table >= 0) & (table <= 1)).all(axis=None)
+    table = skill_rows([BASE], prompts=10)
+    assert set(table["condition"]) == {"gpt2-a"}
+    assert table["value"].between(0, 1).all()
+    assert table["answer"].is_unique
 
 
 def test_a_models_loss_is_on_the_completions_of_rows_it_has_not_read(made):
