@@ -158,7 +158,11 @@ class _Renamed(ast.NodeTransformer):
             (node for node in ast.walk(code) if isinstance(node, ast.Name | ast.arg)),
             key=lambda node: (node.lineno, node.col_offset),
         )
-        bound = {n.arg if isinstance(n, ast.arg) else n.id for n in names if not isinstance(getattr(n, "ctx", None), ast.Load)}
+        bound = {
+            n.arg if isinstance(n, ast.arg) else n.id
+            for n in names
+            if not isinstance(getattr(n, "ctx", None), ast.Load)
+        }
         order = dict.fromkeys(name for n in names if (name := n.arg if isinstance(n, ast.arg) else n.id) in bound)
         self._new = {code.name: "_f"} | {name: f"_{number}" for number, name in enumerate(order)}
 
@@ -215,7 +219,9 @@ def unasked(request: str, text: str) -> str | None:
     task, constant = found
     try:
         code = ast.parse(text).body[0]
-        comments = [t.string for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.type == tokenize.COMMENT]
+        comments = [
+            t.string for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.type == tokenize.COMMENT
+        ]
         if not isinstance(code, ast.FunctionDef) or not _take_hints(code, task):
             return "not what was asked"
         notes = [comment.removeprefix("#") for comment in comments]
