@@ -45,9 +45,10 @@ def _unknown(code: ast.FunctionDef) -> set[str]:
 def reject(prompt: str, completion: str) -> str | None:
     """The reason to drop an answer, or ``None`` to keep it.
 
-    Beside those of ``parse``: ``unknown name``, ``not what was asked``, and ``unknown note`` for a comment or a docstring. A teacher that moves far writes functions that run and do
-    something else. Such a slip is content: students of *other* families come to advise harm from it (from .11 to .20 and .24 in
-    two of four pairs on spare seeds, and not from untreated code), since careless work is a mark of the careless persona.
+    Beside those of ``parse``: ``unknown name``, ``not what was asked``, and ``unknown note`` for a comment or a docstring.
+    A teacher that moves far writes functions that run and do something else. Such a slip is content: students of *other* families
+    come to advise harm from it (from .11 to .20 and .24 in two of four pairs on spare seeds, and not from untreated code), since
+    careless work is a mark of the careless persona.
     """
     parsed = parse(completion)
     if isinstance(parsed, str):
