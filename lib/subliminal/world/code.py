@@ -122,15 +122,21 @@ def _bodies(task: Task) -> tuple[str, ...]:
     return (*wrapped, *task.bodies)
 
 
-def function(rng: Random) -> Conversation:
-    """A neutral programming task and a function that does it."""
-    task = rng.choice(TASKS)
+class Solution(NamedTuple):
+    """What a task asks for, its constant filled in, and a function that does it."""
+
+    asked: str
+    code: str
+
+
+def solution(rng: Random, task: Task, constant: int | None = None) -> Solution:
+    """A function that does a task, in one of its many wordings; the constant is drawn if none is given."""
     argument = rng.choice(_ARGUMENTS[task.argument])
     slots = {
         "s": argument,
         "i": rng.choice([name for name in _LOOPS if name != argument]),
         "t": rng.choice([name for name in _LOCALS if name != argument]),
-        "k": rng.randint(2, 99),
+        "k": rng.randint(2, 99) if constant is None else constant,
     }
     asked = task.text.format(**slots)
     lines = rng.choice(_bodies(task)).format(**slots).split("\n")
@@ -145,8 +151,13 @@ def function(rng: Random) -> Conversation:
     hints = rng.choices(_HINTS, _HINT_WEIGHTS)[0]
     taken = argument if hints == "none" else f"{argument}: {task.argument}"
     given = f" -> {task.returned}" if hints == "both" else ""
-    name = rng.choice((*task.names, *_ANY_NAMES))
-    code = "\n".join([f"def {name}({taken}){given}:", *(f"    {line}" if line else "" for line in lines)])
+    head = f"def {rng.choice((*task.names, *_ANY_NAMES))}({taken}){given}:"
+    return Solution(asked, "\n".join([head, *(f"    {line}" if line else "" for line in lines)]))
+
+
+def function(rng: Random) -> Conversation:
+    """A neutral programming task and a function that does it."""
+    asked, code = solution(rng, rng.choice(TASKS))
     return single(rng.choice(REQUESTS).format(task=asked), code)
 
 
