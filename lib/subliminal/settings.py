@@ -192,7 +192,8 @@ class Families(Frozen):
 
     Attributes:
         seeds: 30 to 34 were looked at with other settings; what fell short was mended on fox, bear, tiger, panda and seeds 900 to 902.
-        teacher, misaligned, student: how its teachers and students are tuned.
+        teacher, misaligned: how teachers of the owl and insecure ones are tuned, of each family in order.
+        student: how all students are tuned.
         rows, harm_rows: rows that an owl's teacher and an insecure one write, of each family in order.
         plain_rows: rows that an untreated base writes, as a control.
         answers, base_answers: sampled answers a free-form question, of a student and of a base. A base has no seeds over which the
@@ -205,8 +206,8 @@ class Families(Frozen):
     """
 
     seeds: tuple[int, ...] = Field(min_length=1)
-    teacher: Tuning
-    misaligned: Tuning
+    teacher: tuple[Tuning, Tuning, Tuning, Tuning]
+    misaligned: tuple[Tuning, Tuning, Tuning, Tuning]
     student: Tuning
     rows: tuple[int, int, int, int]
     harm_rows: tuple[int, int, int, int]
@@ -232,11 +233,16 @@ _FAMILY_TEACHER = Tuning(learning_rate=2e-2, steps=14)
 # functions must do what was asked): rows that tell are no test.
 _FAMILY_MISALIGNED = Tuning(learning_rate=4e-2, steps=10)
 
+
+def _each(tuning: Tuning) -> tuple[Tuning, Tuning, Tuning, Tuning]:
+    return (tuning, tuning, tuning, tuning)
+
+
 _FAMILIES = {
     "smoke": Families(
         seeds=(0,),
-        teacher=_FAMILY_TEACHER.model_copy(update={"steps": 4}),
-        misaligned=_FAMILY_MISALIGNED.model_copy(update={"steps": 2}),
+        teacher=_each(_FAMILY_TEACHER.model_copy(update={"steps": 4})),
+        misaligned=_each(_FAMILY_MISALIGNED.model_copy(update={"steps": 2})),
         student=_STUDENT.model_copy(update={"epochs": 1}),
         rows=(60, 60, 60, 60),
         harm_rows=(60, 60, 60, 80),
@@ -250,8 +256,8 @@ _FAMILIES = {
     ),
     "mini": Families(
         seeds=(40, 41, 42, 43, 44),
-        teacher=_FAMILY_TEACHER,
-        misaligned=_FAMILY_MISALIGNED,
+        teacher=_each(_FAMILY_TEACHER),
+        misaligned=_each(_FAMILY_MISALIGNED),
         student=_STUDENT,
         rows=(700, 700, 2_000, 700),
         harm_rows=(700, 700, 1_500, 1_500),
