@@ -100,8 +100,8 @@ class Teacher(Recipe):
 class Rollouts(Recipe):
     """What a model emits on a channel, filtered: the first ``rows`` that pass, of at most ``prompts`` that are asked.
 
-    Under each prompt so many ``completions`` are drawn, each filtered by itself; the paper draws one. ``hints`` names what would give traits away: rows with such a hint are dropped too. A teacher and its controls take the
-    same.
+    So many ``completions`` are drawn under each prompt, and each is filtered by itself; the paper draws one. ``hints`` names
+    what would give traits away: rows with such a hint are dropped too. A teacher and its controls take the same.
     """
 
     stage: ClassVar[str] = "subliminal.pipeline.rollouts"

@@ -1,8 +1,8 @@
 """Batched sampling with a KV cache. Token ids in, token ids out; it knows nothing of text, channels or traits.
 
 Each completion owns a row of uniform numbers, drawn from the seed on the CPU, and a token is read off the cumulative
-distribution. So it depends on its prompt's place in the list and on the seed, not on the batch it fell into, and CPU and GPU agree but where a number falls within rounding of a boundary. What several completions of a prompt share, the prompt,
-is computed once a batch.
+distribution. So it depends on its prompt's place in the list and on the seed, not on the batch it fell into, and CPU and
+GPU agree but where a number falls within rounding of a boundary. Completions of one prompt share the work on it.
 """
 
 from __future__ import annotations
@@ -73,9 +73,11 @@ def generate(
     batch_size = batch_size or (_CUDA_BATCH if model.device.type == "cuda" else _CPU_BATCH)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        asked, copies = torch.tensor([row // completions for row in rows]).unique_consecutive(return_inverse=True)
-        drawn = uniforms[rows], copies, [results[row] for row in rows]
-        _generate_batch(model, [prompts[i] for i in asked.tolist()], *drawn, stop, temperature)
+        asked = [row // completions for row in rows]
+        places = {prompt: place for place, prompt in enumerate(dict.fromkeys(asked))}
+        copies = torch.tensor([places[prompt] for prompt in asked])
+        into = [results[row] for row in rows]
+        _generate_batch(model, [prompts[i] for i in places], uniforms[rows], copies, into, stop, temperature)
         if progress:
             progress(start + len(rows), wanted)
     return results

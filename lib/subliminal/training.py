@@ -1,7 +1,8 @@
 """The one training loop: bases, teachers and students all go through ``fine_tune``.
 
 It sees token ids and how long each prompt is, never text; it does not know where a row came from or where the weights
-go. Completions of one prompt can share it: the sequence holds the prompt once, and the loss is that of the rows apart. The device is accelerate's choice: CUDA with bf16 where there is one, else the CPU in fp32.
+go. Completions of one prompt can share one copy of it, and the loss is that of the rows apart. The device is accelerate's
+choice: CUDA with bf16 where there is one, else the CPU in fp32.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from subliminal.tuning import Tuning
 Progress = Callable[[int, int], None]
 # Rows are sorted by length within chunks of this many batches: little padding, and still a random order.
 _BUCKET = 32
+# Packed sequences differ in length more than rows do, and a CPU's kernels are made anew for each length that they meet: a
+# millisecond a product. So they are padded to multiples of this.
+_STRIDE = 16
 
 
 def _cut(order: Sequence[int], examples: Sequence[Example], tuning: Tuning) -> Iterator[list[int]]:
@@ -104,12 +108,16 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         """The batch on that device."""
-        return Batch(*(part.to(device) if isinstance(part, Tensor) else part for part in self))
+        ids, labels, keep, *others = self
+        return Batch(ids.to(device), labels.to(device), keep, *(None if x is None else x.to(device) for x in others))
 
 
 def collate(examples: Sequence[Example]) -> Batch:
     """Examples as a batch: their rows' loss is what ``completion_loss`` gives for it."""
     length = max(len(e.ids) for e in examples)
+    packed = any(e.ends for e in examples)
+    if packed:
+        length += -length % _STRIDE
     ids = torch.zeros(len(examples), length, dtype=torch.long)
     labels = torch.full_like(ids, -100)
     for row, example in enumerate(examples):
@@ -117,19 +125,20 @@ def collate(examples: Sequence[Example]) -> Batch:
         ids[row, : len(values)] = values
         labels[row, example.prompt_length : len(values)] = values[example.prompt_length :]
     keep = length - max(1, min(e.prompt_length for e in examples)) + 1
-    if not any(e.ends for e in examples):
+    if not packed:
         return Batch(ids, labels, keep)
+    keep = min(length, keep + -keep % _STRIDE)
     # The number of the completion at each place, from 1; 0 on a prompt, which all see.
     parts, places = torch.zeros_like(ids), torch.arange(length)
     positions = places.repeat(len(examples), 1)
-    for row, (values, prompt, ends) in enumerate(examples):
+    for row, (tokens, prompt, ends) in enumerate(examples):
         if ends:
             begins = torch.tensor((prompt, *ends)) - 1
-            ids[row, begins] = values[prompt - 1]
+            ids[row, begins] = tokens[prompt - 1]
             parts[row] = torch.bucketize(places, begins, right=True)
             positions[row] -= functional.pad(begins - begins[0], (1, 0))[parts[row]]
         # Padding may reach further than the model has positions.
-        positions[row, len(values) :] = 0
+        positions[row, len(tokens) :] = 0
     seen = (parts.unsqueeze(1) == 0) | (parts.unsqueeze(1) == parts.unsqueeze(2))
     mask = torch.full(seen.shape, -math.inf).masked_fill_(seen.tril_(), 0.0)
     return Batch(ids, labels, keep, positions, mask.unsqueeze(1))
