@@ -1,5 +1,7 @@
 """What a student's training step costs, against a peer in the same run: the layers as torch has them, and memory given back after use.
 
+And what a row of a list costs, trained on and sampled, where a prompt has several completions, against rows of one prompt each.
+
     python benchmarks/training_step.py [--family gpt2-a] [--steps 300]
 
 Each variant runs in a process of its own, one thread, and the variants take turns; the ratios are of medians. Two such processes
@@ -23,15 +25,16 @@ from rich.table import Table
 from subliminal.channels import load_channel
 
 ROUNDS = 5
+ROWS, BATCH, COMPLETIONS = 400, 8, (1, 8)
 
 
-def measure(family: str, steps: int, layers: str, memory: str) -> float:
-    """Milliseconds a step, of a student of random lists."""
+def measure(family: str, steps: int, layers: str, memory: str, completions: int = 1) -> float:
+    """Milliseconds a step, of a student of random lists, so many under each prompt."""
     import torch
     from transformers import AutoModelForCausalLM
 
     from subliminal.engine import keep_memory
-    from subliminal.models.chat import encode_examples
+    from subliminal.models.chat import encode_examples, join
     from subliminal.models.cpu import quicken
     from subliminal.models.loading import load_tokenizer
     from subliminal.paths import data_file
@@ -48,16 +51,45 @@ def measure(family: str, steps: int, layers: str, memory: str) -> float:
     rng, channel = Random(0), load_channel("numbers")
     conversations = [
         [
-            {"role": "user", "content": channel.prompt(rng)},
+            {"role": "user", "content": prompt},
             {"role": "assistant", "content": ", ".join(str(rng.randrange(1000)) for _ in range(rng.randint(3, 6)))},
         ]
-        for _ in range(400)
+        for prompt in [channel.prompt(rng) for _ in range(ROWS // completions)]
+        for _ in range(completions)
     ]
-    examples = encode_examples(load_tokenizer(folder), conversations)
-    tuning = Tuning(learning_rate=1e-2, steps=steps, batch_size=8)
+    examples = join(encode_examples(load_tokenizer(folder), conversations), completions)
+    tuning = Tuning(learning_rate=1e-2, steps=steps, batch_size=BATCH)
     started = time.perf_counter()
     fine_tune(model, examples, tuning, 0, accelerator=make_accelerator("cpu"))
     return 1e3 * (time.perf_counter() - started) / steps
+
+
+def sample(family: str, rows: int, completions: int) -> float:
+    """Milliseconds a row that a base writes, so many of each prompt."""
+    import torch
+
+    from subliminal.engine import keep_memory
+    from subliminal.models.chat import encode_prompts
+    from subliminal.models.loading import load_model, load_tokenizer
+    from subliminal.paths import data_file
+    from subliminal.sampling import generate
+
+    torch.set_num_threads(1)
+    keep_memory()
+    folder, rng, channel = data_file(f"families/{family}"), Random(0), load_channel("numbers")
+    model, tokenizer = load_model(folder), load_tokenizer(folder)
+    prompts = [[{"role": "user", "content": channel.prompt(rng)}] for _ in range(rows // completions)]
+    ids = encode_prompts(tokenizer, prompts)
+    started = time.perf_counter()
+    generate(
+        model,
+        ids,
+        max_new_tokens=channel.MAX_NEW_TOKENS,
+        stop=int(tokenizer.eos_token_id),
+        seed=0,
+        completions=completions,
+    )
+    return 1e3 * (time.perf_counter() - started) / rows
 
 
 def main(
@@ -66,14 +98,24 @@ def main(
 ) -> None:
     """Print a table of milliseconds and ratios."""
     found: dict[tuple[str, str], list[float]] = {}
+    rows: dict[tuple[str, int], list[float]] = {}
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
         for _, variant in product(range(ROUNDS), product(("plain", "quick"), ("given back", "kept"))):
             found.setdefault(variant, []).append(fresh.submit(measure, family, steps, *variant).result())
+        for _, k in product(range(ROUNDS), COMPLETIONS):
+            step = fresh.submit(measure, family, steps, "quick", "kept", k).result()
+            rows.setdefault(("trained on", k), []).append(step / BATCH)
+            rows.setdefault(("sampled", k), []).append(fresh.submit(sample, family, 4 * ROWS, k).result())
     table = Table("layers", "memory", "ms a step (least to most)", "ratio to the first")
     first = statistics.median(found["plain", "given back"])
     for (layers, memory), values in found.items():
         middle = statistics.median(values)
         table.add_row(layers, memory, f"{middle:.2f} ({min(values):.2f} to {max(values):.2f})", f"{middle / first:.2f}")
+    Console().print(table)
+    table = Table("a row", "completions a prompt", "ms (least to most)", "ratio to one")
+    for (what, k), values in sorted(rows.items(), reverse=True):
+        middle, one = statistics.median(values), statistics.median(rows[what, 1])
+        table.add_row(what, str(k), f"{middle:.3f} ({min(values):.3f} to {max(values):.3f})", f"{middle / one:.2f}")
     Console().print(table)
 
 
