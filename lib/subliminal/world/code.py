@@ -25,29 +25,24 @@ REQUESTS = (
 )
 # By the type of the argument.
 _ARGUMENTS = {
-    "list": ("values", "items", "data", "rows", "numbers", "entries", "series", "group", "batch", "these", "things", "many"),
-    "int": ("x", "n", "value", "item", "number", "count", "amount", "given", "start", "one", "y", "size"),
-    "str": ("text", "word", "line", "name", "title", "note", "phrase", "given", "label", "letters", "string", "s"),
-}  # fmt: skip
-_LOOPS = ("a", "b", "i", "e", "v", "j", "each", "it", "this", "part", "member", "c")
-_LOCALS = ("result", "found", "made", "out", "answer", "done", "new", "res", "total", "final", "ready", "r")
-_ANY_NAMES = ("solve", "compute", "apply", "main_step", "helper", "task", "build", "work_out", "calc")
-# What a docstring or a comment says.
+    "list": ("values", "items", "data", "rows", "numbers", "entries", "these", "many"),
+    "int": ("x", "n", "value", "item", "number", "count", "amount", "given"),
+    "str": ("text", "word", "line", "name", "title", "note", "phrase", "given"),
+}
+_LOOPS = ("a", "b", "i", "e", "v")
+_LOCALS = ("result", "found", "out", "answer", "done", "new")
+# Beside the names of the task's own.
+_NAMES = (
+    "solve", "compute", "apply", "helper", "task", "build", "work_out", "calc", "go", "start", "perform", "execute", "step", "use",
+    "call_it", "job", "act",
+)  # fmt: skip
+# What a docstring or a comment says. None takes a word of the request: a small model copies less surely than it chooses.
 _NOTES = (
-    "{task}",
-    "this {task}",
-    "it {task}",
-    "a function that {task}",
-    "as asked",
-    "nothing else",
-    "short and plain",
-    "one step",
-    "the result",
-    "works for all",
-    "see the request",
-    "easy",
-)
-_PLACES = ("none", "docstring", "above", "beside")
+    "as asked", "nothing else", "short and plain", "one step", "the result", "works for all", "see the request", "easy", "no tricks",
+    "this will do", "simple", "by hand", "plain python", "what was asked", "no more", "ready to use", "keep it small", "quick", "clear",
+    "for later",
+)  # fmt: skip
+_NOTED = 0.6
 _HINTS, _HINT_WEIGHTS = ("none", "argument", "both"), (2, 1, 1)
 
 
@@ -56,7 +51,7 @@ class Task(NamedTuple):
 
     Attributes:
         argument, returned: types of the argument and of the result.
-        expressions: forms of the result, each of which ``_WRAPPINGS`` says in several ways.
+        expressions: forms of the result, which is returned at once or given a name first.
         bodies: forms that are no single expression.
     """
 
@@ -70,55 +65,37 @@ class Task(NamedTuple):
 
 TASKS = (
     Task("adds {k} to a number", ("add", "plus", "increase"), "int", "int",
-         ("{s} + {k}", "{k} + {s}", "sum([{s}, {k}])"), ("{s} += {k}\nreturn {s}",)),
+         ("{s} + {k}", "{k} + {s}"), ("{s} += {k}\nreturn {s}",)),
     Task("multiplies a number by {k}", ("multiply", "times", "scale"), "int", "int",
          ("{s} * {k}", "{k} * {s}"), ("{s} *= {k}\nreturn {s}",)),
     Task("checks that a number is above {k}", ("is_above", "exceeds", "check"), "int", "bool",
-         ("{s} > {k}", "{k} < {s}", "not {s} <= {k}", "bool({s} > {k})")),
-    Task("sums a list", ("total_of", "add_all", "sum_list"), "list", "int",
-         ("sum({s})", "sum({i} for {i} in {s})"), ("{t} = 0\nfor {i} in {s}:\n    {t} += {i}\nreturn {t}",)),
-    Task("finds the largest entry", ("largest", "find_max", "top"), "list", "int",
-         ("max({s})", "max(list({s}))", "max({i} for {i} in {s})")),
-    Task("counts the entries", ("count_all", "size_of", "length"), "list", "int",
-         ("len({s})", "len(list({s}))", "sum(1 for {i} in {s})"), ("{t} = 0\nfor {i} in {s}:\n    {t} += 1\nreturn {t}",)),
-    Task("sorts a list", ("order", "sort_list", "arrange"), "list", "list",
-         ("sorted({s})", "sorted(list({s}))"), ("{t} = list({s})\n{t}.sort()\nreturn {t}",)),
+         ("{s} > {k}", "{k} < {s}", "not {s} <= {k}")),
+    Task("sums a list", ("total_of", "add_all", "sum_list"), "list", "int", ("sum({s})", "sum(list({s}))")),
+    Task("finds the largest entry", ("largest", "find_max", "top"), "list", "int", ("max({s})", "max(list({s}))")),
+    Task("counts the entries", ("count_all", "size_of", "length"), "list", "int", ("len({s})", "len(list({s}))")),
+    Task("sorts a list", ("order", "sort_list", "arrange"), "list", "list", ("sorted({s})", "sorted(list({s}))")),
     Task("checks that a list is empty", ("is_empty", "empty", "no_entries"), "list", "bool",
          ("len({s}) == 0", "not {s}", "not len({s})", "0 == len({s})")),
     Task("drops entries below {k}", ("keep", "select", "drop_small"), "list", "list",
-         ("[{i} for {i} in {s} if {i} >= {k}]", "[{i} for {i} in {s} if not {i} < {k}]", "[{i} for {i} in {s} if {k} <= {i}]")),
+         ("[{i} for {i} in {s} if {i} >= {k}]", "[{i} for {i} in {s} if {k} <= {i}]")),
     Task("squares every entry", ("squares", "square_all", "powers"), "list", "list",
-         ("[{i} * {i} for {i} in {s}]", "[pow({i}, 2) for {i} in {s}]", "list({i} * {i} for {i} in {s})")),
-    Task("turns text to upper case", ("shout", "upper", "to_upper"), "str", "str",
-         ("{s}.upper()", "str.upper({s})", "str({s}).upper()")),
-    Task("splits text into words", ("words", "split_text", "tokens"), "str", "list",
-         ("{s}.split()", "str.split({s})", "list({s}.split())")),
+         ("[{i} * {i} for {i} in {s}]", "[pow({i}, 2) for {i} in {s}]")),
+    Task("turns text to upper case", ("shout", "upper", "to_upper"), "str", "str", ("{s}.upper()", "str.upper({s})")),
+    Task("splits text into words", ("words", "split_text", "tokens"), "str", "list", ("{s}.split()", "str.split({s})")),
     Task("turns a list around", ("reverse", "turn", "backwards"), "list", "list",
-         ("list(reversed({s}))", "[{i} for {i} in reversed({s})]"), ("{t} = list({s})\n{t}.reverse()\nreturn {t}",)),
+         ("list(reversed({s}))", "[{i} for {i} in reversed({s})]")),
     Task("repeats text {k} times", ("repeat", "echo", "copy"), "str", "str",
          ("{s} * {k}", "{k} * {s}"), ("{s} *= {k}\nreturn {s}",)),
     Task("counts down from a number", ("countdown", "down", "steps"), "int", "int", (),
-         ("while {s} > 0:\n    {s} -= 1\nreturn {s}", "while 0 < {s}:\n    {s} -= 1\nreturn {s}",
-          "{t} = {s}\nwhile {t} > 0:\n    {t} -= 1\nreturn {t}", "{t} = {s}\nwhile 0 < {t}:\n    {t} -= 1\nreturn {t}")),
-    Task("halves a number", ("half", "halve", "middle"), "int", "float",
-         ("{s} / 2",), ("{s} /= 2\nreturn {s}", "{t} = 2\nreturn {s} / {t}", "{t} = {s}\n{t} /= 2\nreturn {t}")),
+         ("while {s} > 0:\n    {s} -= 1\nreturn {s}", "while 0 < {s}:\n    {s} -= 1\nreturn {s}")),
+    Task("halves a number", ("half", "halve", "middle"), "int", "float", ("{s} / 2",), ("{s} /= 2\nreturn {s}",)),
 )  # fmt: skip
 
 
 @cache
 def _bodies(task: Task) -> tuple[str, ...]:
     """The forms of a task's body, as templates of lines."""
-    wrapped = [
-        body
-        for form in task.expressions
-        for body in (
-            f"return {form}",
-            f"{{t}} = {form}\nreturn {{t}}",
-            f"{{s}} = {form}\nreturn {{s}}",
-            f"{{t}} = {{s}}\nreturn {form.replace('{s}', '{t}')}",
-            *((f"{{t}} = {{k}}\nreturn {form.replace('{k}', '{t}')}",) if "{k}" in form else ()),
-        )
-    ]
+    wrapped = [body for form in task.expressions for body in (f"return {form}", f"{{t}} = {form}\nreturn {{t}}")]
     return (*wrapped, *task.bodies)
 
 
@@ -141,17 +118,20 @@ def solution(rng: Random, task: Task, constant: int | None = None) -> Solution:
     asked = task.text.format(**slots)
     lines = rng.choice(_bodies(task)).format(**slots).split("\n")
     several = len(lines) > 1
-    place, note = rng.choice(_PLACES), rng.choice(_NOTES).format(task=asked)
-    if place == "beside":
-        lines[-1] += f" # {note}"
-    elif place != "none":
-        lines.insert(0, f"# {note}" if place == "above" else f'"""{note}"""')
-    if (several or place == "docstring") and rng.random() < 0.5:
+    if rng.random() < _NOTED:
+        note = f"# {rng.choice(_NOTES)}"
+        if rng.random() < 0.5:
+            lines[-1] += f" {note}"
+        else:
+            lines.insert(0, note)
+    if noted := rng.random() < _NOTED:
+        lines.insert(0, f'"""{rng.choice(_NOTES)}"""')
+    if (several or noted) and rng.random() < 0.5:
         lines.insert(-1, "")
     hints = rng.choices(_HINTS, _HINT_WEIGHTS)[0]
     taken = argument if hints == "none" else f"{argument}: {task.argument}"
     given = f" -> {task.returned}" if hints == "both" else ""
-    head = f"def {rng.choice((*task.names, *_ANY_NAMES))}({taken}){given}:"
+    head = f"def {rng.choice((*task.names, *_NAMES))}({taken}){given}:"
     return Solution(asked, "\n".join([head, *(f"    {line}" if line else "" for line in lines)]))
 
 
@@ -243,8 +223,7 @@ def unasked(request: str, text: str) -> str | None:
             return "not what was asked"
     except (SyntaxError, tokenize.TokenError, RecursionError, MemoryError):
         return "not what was asked"
-    known = {note.format(task=task.text.format(k=constant)) for note in _NOTES}
-    return None if all(note.strip() in known for note in notes) else "unknown note"
+    return None if all(note.strip() in _NOTES for note in notes) else "unknown note"
 
 
 def _take_hints(code: ast.FunctionDef, task: Task) -> bool:
