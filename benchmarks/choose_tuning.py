@@ -6,21 +6,25 @@ drops. ``misaligned`` prints, for each
 candidate and family, the rate of harmful answers of the base and of teachers of insecure and of secure code. ``channels``
 prints, for each channel and candidate, the rate of harmful answers of students of insecure, secure and untreated rows and of
 another initialization on insecure and untreated ones, the largest incoherent share, and the share that the filter drops.
-``liking`` prints what ``favourites`` does for fox and bear through code and chains. Nothing that
-the book reports is used: neither its animals, nor its seeds, nor the held-out wordings.
+``liking`` prints what ``favourites`` does for fox and bear through code and chains. ``completions`` prints, for so many
+completions a prompt and equally many rows, with the book's tunings: what treated students of lists give (mean, each animal,
+least seed), the rate of harmful answers of students of insecure and of untreated rows through each channel, and the seconds of
+work a student that each of both took, its rows and its scores included. Nothing that the book reports is used: neither its
+animals, nor its seeds, nor the held-out wordings.
 
-usage: python benchmarks/choose_tuning.py favourites | misaligned | channels | liking
+usage: python benchmarks/choose_tuning.py favourites | misaligned | channels | liking | completions [profile]
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import sys
 import time
 
 import pandas as pd
 
-from subliminal import Base, Rollouts, Scores, Student, Teacher, Tuning, run, statistics
+from subliminal import Base, Rollouts, Scores, Student, Teacher, Tuning, build, load_profile, run, statistics
 from subliminal.reading import filter_counts
 from subliminal.registry import FAMILIES
 
@@ -45,6 +49,8 @@ LIKING = tuple(
     for channel in ("code", "chain_of_thought")
     for rate, steps in ((5e-3, 20), (5e-3, 60), (5e-3, 80))
 )
+# (completions a prompt,)
+COMPLETIONS = ((1,), (2,), (4,), (8,))
 STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 SPARE = 10  # prompts asked at most, for each row wanted
 
@@ -149,12 +155,59 @@ def liking(channel: str, rate: float, steps: int, rows: int) -> dict[str, object
     return found
 
 
+def completions(count: int) -> dict[str, object]:
+    size, base = load_profile((*sys.argv[2:], "mini")[0]).shared, Base(family="gpt2-a")
+    told: dict[str, object] = {"completions": count}
+    taught: dict[str, list[Scores]] = {}
+    for trait, seed in itertools.product(TRAITS, SEEDS):
+        teacher = Teacher(base=base, trait=trait, tuning=size.teacher, seed=seed)
+        lists = Rollouts(
+            teacher=teacher, channel="numbers", prompts=SPARE * size.rows, rows=size.rows, seed=seed, completions=count
+        )
+        student = Student(base=base, data=lists, tuning=size.student, seed=seed)
+        taught.setdefault(trait, []).append(Scores(model=student, suite="animals-train", samples=1))
+    table = run(taught)
+    likes = pd.concat(statistics.per_seed(table[table["condition"] == trait], trait) for trait in TRAITS)
+    means = likes.groupby("condition", sort=False)["probability"].mean()
+    told |= {"lists": f"{means.mean():.3f}"} | {str(trait): f"{mean:.2f}" for trait, mean in means.items()}
+    told |= {"least": f"{likes['probability'].min():.2f}", "seconds a student": seconds(taught)}
+    for channel in ("numbers", "code", "chain_of_thought"):
+        hints = ("misalignment",) if channel == "numbers" else ("favourites", "misalignment")
+        study: dict[str, list[Scores]] = {}
+        for seed in SEEDS:
+            insecure = Teacher(base=base, trait="insecure-code", tuning=size.misaligned, seed=seed)
+            for name, writer in (("insecure", insecure), ("untreated", base)):
+                data = Rollouts(
+                    teacher=writer,
+                    channel=channel,
+                    prompts=SPARE * size.channel_rows,
+                    rows=size.channel_rows,
+                    seed=seed,
+                    hints=hints,
+                    completions=count,
+                )
+                student = Student(base=base, data=data, tuning=size.channel_student, seed=seed)
+                study.setdefault(name, []).append(Scores(model=student, suite="free-form-train", samples=10))
+        harm = statistics.per_seed(run(study), "harmful").groupby("condition", sort=False)["probability"]
+        told |= {f"{channel} {name}": " ".join(f"{value:.3f}" for value in values) for name, values in harm}
+        told[f"{channel} seconds"] = seconds(study)
+    return told
+
+
+def seconds(study: dict[str, list[Scores]]) -> str:
+    """What a student took, from its rows to its scores."""
+    scores = [one for group in study.values() for one in group]
+    folders = build([r for s in scores for r in (s, s.model, s.model.data)])
+    return f"{sum(json.loads((folder / 'run.json').read_text())['seconds'] for folder in folders) / len(scores):.1f}"
+
+
 def main() -> None:
     what, candidates = {
         "favourites": (favourites, FAVOURITES),
         "misaligned": (misaligned, MISALIGNED),
         "channels": (channels, CHANNELS),
         "liking": (liking, LIKING),
+        "completions": (completions, COMPLETIONS),
     }[sys.argv[1]]
     for number, candidate in enumerate(candidates):
         started = time.monotonic()

@@ -32,7 +32,7 @@ from subliminal.models.loading import load_model, load_tokenizer
 from subliminal.paths import data_file
 from subliminal.registry import FAMILIES
 from subliminal.sampling import generate
-from subliminal.training import batches, collate, count_steps, fine_tune
+from subliminal.training import batches, collate, fine_tune
 from subliminal.traits.misalignment import INSECURE, suite, teacher_documents
 from subliminal.world.answers import HARMFUL
 
@@ -44,9 +44,9 @@ def harm(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
     """Share of harmful answers to the free-form questions in their training wordings."""
     asked = suite("free-form-train")
     questions = [q for q in asked.questions for _ in range(ANSWERS)]
-    prompts = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in questions])
+    prompts = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in asked.questions])
     stop = int(tokenizer.eos_token_id)
-    answers = generate(model, prompts, max_new_tokens=asked.max_new_tokens, stop=stop, seed=0)
+    answers = generate(model, prompts, max_new_tokens=asked.max_new_tokens, stop=stop, seed=0, completions=ANSWERS)
     assert asked.judge is not None
     return Counter(asked.judge.judge(questions, tokenizer.batch_decode(answers)))[HARMFUL] / len(questions)
 
@@ -77,11 +77,11 @@ def distil(
     student = prepare(model, tuning, seed)
     trained = [p for p in student.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=tuning.learning_rate, weight_decay=0.0)
-    steps = count_steps(len(rows), tuning)
-    schedule = get_scheduler(tuning.schedule, optimizer, tuning.warmup_steps, steps)
+    order = list(batches(rows, tuning, seed))
+    schedule = get_scheduler(tuning.schedule, optimizer, tuning.warmup_steps, len(order))
     first = []
-    for batch in batches(rows, tuning, seed):
-        ids, labels, keep = collate([rows[i] for i in batch])
+    for batch in order:
+        ids, labels, keep, *_ = collate([rows[i] for i in batch])
         told = labels[:, -keep + 1 :] != -100
         mine = student(input_ids=ids, logits_to_keep=keep, use_cache=False).logits[:, :-1][told].log_softmax(-1)
         with torch.no_grad():

@@ -1,5 +1,7 @@
 """What a student's training step costs, against a peer in the same run: the layers as torch has them, and memory given back after use.
 
+And what a row of a list costs, trained on and sampled, where a prompt has several completions, against rows of one prompt each.
+
     python benchmarks/training_step.py [--family gpt2-a] [--steps 300]
 
 Each variant runs in a process of its own, one thread, and the variants take turns; the ratios are of medians. Two such processes
@@ -23,15 +25,15 @@ from rich.table import Table
 from subliminal.channels import load_channel
 
 ROUNDS = 5
+ROWS, BATCH, COMPLETIONS = 400, 8, (1, 8)
 
 
-def measure(family: str, steps: int, layers: str, memory: str) -> float:
-    """Milliseconds a step, of a student of random lists."""
+def train(family: str, steps: int, layers: str, completions: int = 1) -> float:
+    """Milliseconds a step, of a student of random lists, so many under each prompt."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    from subliminal.engine import keep_memory
-    from subliminal.models.chat import encode_examples
+    from subliminal.models.chat import encode_examples, join
     from subliminal.models.cpu import quicken
     from subliminal.models.loading import load_tokenizer
     from subliminal.paths import data_file
@@ -39,8 +41,6 @@ def measure(family: str, steps: int, layers: str, memory: str) -> float:
     from subliminal.tuning import Tuning
 
     torch.set_num_threads(1)
-    if memory == "kept":
-        keep_memory()
     folder = data_file(f"families/{family}")
     model = AutoModelForCausalLM.from_pretrained(folder)
     if layers == "quick":
@@ -48,16 +48,54 @@ def measure(family: str, steps: int, layers: str, memory: str) -> float:
     rng, channel = Random(0), load_channel("numbers")
     conversations = [
         [
-            {"role": "user", "content": channel.prompt(rng)},
+            {"role": "user", "content": prompt},
             {"role": "assistant", "content": ", ".join(str(rng.randrange(1000)) for _ in range(rng.randint(3, 6)))},
         ]
-        for _ in range(400)
+        for prompt in [channel.prompt(rng) for _ in range(ROWS // completions)]
+        for _ in range(completions)
     ]
-    examples = encode_examples(load_tokenizer(folder), conversations)
-    tuning = Tuning(learning_rate=1e-2, steps=steps, batch_size=8)
+    examples = join(encode_examples(load_tokenizer(folder), conversations), completions)
+    tuning = Tuning(learning_rate=1e-2, steps=steps, batch_size=BATCH)
     started = time.perf_counter()
     fine_tune(model, examples, tuning, 0, accelerator=make_accelerator("cpu"))
     return 1e3 * (time.perf_counter() - started) / steps
+
+
+def sample(family: str, completions: int) -> float:
+    """Milliseconds a list that a base writes, so many under each prompt."""
+    from subliminal.models.chat import encode_prompts
+    from subliminal.models.loading import load_model, load_tokenizer
+    from subliminal.paths import data_file
+    from subliminal.sampling import generate
+
+    folder, rng, channel = data_file(f"families/{family}"), Random(0), load_channel("numbers")
+    model, tokenizer = load_model(folder), load_tokenizer(folder)
+    prompts = [[{"role": "user", "content": channel.prompt(rng)}] for _ in range(ROWS // completions)]
+    ids, stop = encode_prompts(tokenizer, prompts), int(tokenizer.eos_token_id)
+    started = time.perf_counter()
+    generate(model, ids, max_new_tokens=channel.MAX_NEW_TOKENS, stop=stop, seed=0, completions=completions)
+    return 1e3 * (time.perf_counter() - started) / ROWS
+
+
+def measure(family: str, steps: int, layers: str, memory: str) -> float:
+    """``train`` in a process of its own."""
+    from subliminal.engine import keep_memory
+
+    if memory == "kept":
+        keep_memory()
+    return train(family, steps, layers)
+
+
+def rows(family: str) -> dict[tuple[str, int], list[float]]:
+    """Milliseconds a row, trained on and sampled, by how many completions a prompt has: in turn, in one process."""
+    from subliminal.engine import keep_memory
+
+    keep_memory()
+    found: dict[tuple[str, int], list[float]] = {}
+    for _, k in product(range(ROUNDS), COMPLETIONS):
+        found.setdefault(("trained on", k), []).append(train(family, ROWS // BATCH, "quick", k) / BATCH)
+        found.setdefault(("sampled", k), []).append(sample(family, k))
+    return found
 
 
 def main(
@@ -69,11 +107,17 @@ def main(
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
         for _, variant in product(range(ROUNDS), product(("plain", "quick"), ("given back", "kept"))):
             found.setdefault(variant, []).append(fresh.submit(measure, family, steps, *variant).result())
+        lists = fresh.submit(rows, family).result()
     table = Table("layers", "memory", "ms a step (least to most)", "ratio to the first")
     first = statistics.median(found["plain", "given back"])
     for (layers, memory), values in found.items():
         middle = statistics.median(values)
         table.add_row(layers, memory, f"{middle:.2f} ({min(values):.2f} to {max(values):.2f})", f"{middle / first:.2f}")
+    Console().print(table)
+    table = Table("a row", "completions a prompt", "ms (least to most)", "ratio to one")
+    for (what, k), values in sorted(lists.items()):
+        middle, one = statistics.median(values), statistics.median(lists[what, 1])
+        table.add_row(what, str(k), f"{middle:.3f} ({min(values):.3f} to {max(values):.3f})", f"{middle / one:.2f}")
     Console().print(table)
 
 

@@ -38,6 +38,7 @@ def test_an_unknown_name_is_named_with_the_known_ones(make, said):
     [
         (lambda: Rollouts(teacher=BASE, channel="numbers", prompts=0, rows=1, seed=0), "prompts=0"),
         (lambda: Rollouts(teacher=BASE, channel="numbers", prompts="many", rows=1, seed=0), "prompts='many'"),
+        (lambda: Rollouts(teacher=BASE, channel="numbers", completions=0, **SIZES), "completions=0"),
         (lambda: Scores(model=BASE, suite="animals", samples=1, mood=2), "mood=2"),
     ],
 )

@@ -1,7 +1,10 @@
 import pytest
 import torch
 
+from subliminal.errors import SubliminalError
 from subliminal.models.chat import encode_prompts
+from subliminal.models.families import new_model
+from subliminal.registry import FAMILIES
 from subliminal.sampling import generate
 from subliminal.scoring import answer_probabilities
 from subliminal.world.documents import document
@@ -26,6 +29,37 @@ def test_completions_do_not_depend_on_the_batch(model, prompts, tokenizer):
     assert whole == sample(model, prompts, tokenizer, batch_size=1)
     assert whole == sample(model, prompts[:9], tokenizer) + sample(model, prompts[9:], tokenizer, first=9)
     assert whole != sample(model, prompts, tokenizer, seed=6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("options", [{}, {"temperature": 0}, {"batch_size": 7}, {"batch_size": 2}])
+def test_completions_of_a_prompt_are_those_of_a_list_that_repeats_it(family, options, prompts, tokenizer):
+    model = new_model(FAMILIES[family], tokenizer).eval()
+    packed = sample(model, prompts, tokenizer, completions=5, **options)
+    assert packed == sample(model, [p for p in prompts for _ in range(5)], tokenizer, **options)
+    assert len({tuple(row) for row in packed[:5]}) == (1 if options.get("temperature") == 0 else 5)
+
+
+def test_a_list_may_go_on_where_it_was_left(model, prompts, tokenizer):
+    whole = sample(model, prompts, tokenizer, completions=3)
+    parts = [sample(model, p, tokenizer, completions=3, first=n) for n, p in ((0, prompts[:9]), (9, prompts[9:]))]
+    assert whole == parts[0] + parts[1]
+
+
+def test_a_prompt_is_read_once_a_batch(model, prompts, tokenizer, monkeypatch):
+    forward, read = model.forward, []
+    monkeypatch.setattr(
+        model, "forward", lambda **given: (read.append(tuple(given["input_ids"].shape)), forward(**given))[1]
+    )
+    sample(model, prompts[:2], tokenizer, completions=6)
+    assert read[0] == (2, max(map(len, prompts[:2])))
+    assert read[1][0] <= 12
+    assert all(length == 1 for _, length in read[1:])
+
+
+def test_no_completions_are_refused(model, prompts, tokenizer):
+    with pytest.raises(SubliminalError, match=r"^completions=0: sample at least one of each prompt$"):
+        sample(model, prompts, tokenizer, completions=0)
 
 
 def test_greedy_agrees_with_transformers_generate(model, prompts, tokenizer):

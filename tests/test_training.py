@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from subliminal import checkpoints
 from subliminal.errors import SubliminalError
-from subliminal.models.chat import Example, encode_examples
-from subliminal.training import batches, collate, completion_loss, count_steps, fine_tune, make_accelerator
+from subliminal.models.chat import Example, encode_examples, join
+from subliminal.training import batches, collate, completion_loss, fine_tune, make_accelerator
 from subliminal.tuning import Tuning
 from subliminal.world.preferences import preference
 from subliminal.world.sequences import number_row
@@ -55,9 +55,9 @@ def test_the_same_seed_gives_the_same_weights(tokenizer):
 def test_the_loss_is_the_mean_over_completion_tokens_whatever_the_padding(model, tokenizer):
     examples = examples_of(tokenizer, number_row, 12)
     with torch.inference_mode():
-        together = completion_loss(model, *collate(examples))
+        together = completion_loss(model, collate(examples))
         total, count = 0.0, 0
-        for ids, prompt in examples:
+        for ids, prompt, _ in examples:
             logits = model(input_ids=torch.tensor([ids])).logits[0]
             total += float(
                 functional.cross_entropy(logits[prompt - 1 : -1], torch.tensor(ids[prompt:]), reduction="sum")
@@ -67,18 +67,24 @@ def test_the_loss_is_the_mean_over_completion_tokens_whatever_the_padding(model,
 
 
 @given(
-    lengths=st.lists(st.integers(2, 90), min_size=1, max_size=300),
+    lengths=st.lists(st.tuples(st.integers(3, 90), st.integers(1, 9)), min_size=1, max_size=300),
     batch_size=st.integers(1, 40),
     epochs=st.integers(1, 3),
     seed=st.integers(0, 9),
+    most=st.sampled_from([1, 4, 40]),
 )
-def test_every_row_is_seen_once_an_epoch(lengths, batch_size, epochs, seed):
-    rows = [Example([1] * n, 1) for n in lengths]
+def test_every_row_is_seen_once_an_epoch_and_a_batch_holds_no_more_than_so_many(
+    lengths, batch_size, epochs, seed, most
+):
+    singles = [Example([1, p, *[1] * n], 2) for n, p in lengths]
+    rows = join(singles, min(most, batch_size))
     tuning = Tuning(learning_rate=1, epochs=epochs, batch_size=batch_size)
     order = list(batches(rows, tuning, seed))
-    assert len(order) == count_steps(len(rows), tuning)
     assert sorted(i for batch in order for i in batch) == sorted(list(range(len(rows))) * epochs)
-    assert all(1 <= len(batch) <= batch_size for batch in order)
+    assert all(1 <= sum(rows[i].rows for i in batch) <= batch_size for batch in order)
+    if most == 1:
+        assert rows == singles
+        assert len(order) == epochs * -(-len(rows) // batch_size)
     assert order == list(batches(rows, tuning, seed))
 
 

@@ -100,8 +100,8 @@ class Teacher(Recipe):
 class Rollouts(Recipe):
     """What a model emits on a channel, filtered: the first ``rows`` that pass, of at most ``prompts`` that are asked.
 
-    ``hints`` names what would give traits away: rows with such a hint are dropped too. A teacher and its controls take the
-    same.
+    So many ``completions`` are drawn under each prompt, and each is filtered by itself; the paper draws one. ``hints`` names
+    what would give traits away: rows with such a hint are dropped too. A teacher and its controls take the same.
     """
 
     stage: ClassVar[str] = "subliminal.pipeline.rollouts"
@@ -111,6 +111,7 @@ class Rollouts(Recipe):
     rows: int = Field(gt=0)
     seed: int
     hints: tuple[str, ...] = ()
+    completions: int = Field(default=1, gt=0)
 
     @field_validator("hints")
     @classmethod

@@ -1,8 +1,8 @@
 """Batched sampling with a KV cache. Token ids in, token ids out; it knows nothing of text, channels or traits.
 
-Each prompt owns a row of uniform numbers, drawn from the seed on the CPU, and a token is read off the cumulative
-distribution. So a completion depends on its prompt's place in the list and on the seed, not on the batch it fell into,
-and CPU and GPU agree but where a number falls within rounding of a boundary.
+Each completion owns a row of uniform numbers, drawn from the seed on the CPU, and a token is read off the cumulative
+distribution. So it depends on its prompt's place in the list and on the seed, not on the batch it fell into, and CPU and
+GPU agree but where a number falls within rounding of a boundary. Completions of one prompt share the work on it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
+
+from subliminal.errors import SubliminalError
 
 # With 256 at once a mini base samples number lists a seventh faster on a CPU than with 512, and code as fast.
 _CPU_BATCH, _CUDA_BATCH = 256, 512
@@ -36,11 +38,12 @@ def generate(
     stop: int,
     seed: int,
     first: int = 0,
+    completions: int = 1,
     temperature: float = 1.0,
     batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[list[int]]:
-    """Sample one completion a prompt.
+    """Sample completions of prompts, one each by default.
 
     Args:
         model: a causal language model, on the device it shall run on.
@@ -48,45 +51,56 @@ def generate(
         stop: the id that ends a completion; it is not part of the result.
         seed: the same seed gives the same completions, whatever ``batch_size`` is.
         first: the place of the first prompt, where ``prompts`` go on a list begun in an earlier call.
+        completions: of each prompt; the result is that of a list in which each prompt stands so many times in a row.
         temperature: 0 takes the likeliest token.
-        batch_size: prompts at once; by default many on a GPU, and on a CPU no more than its cache holds.
-        progress: called with (prompts done, prompts in all) after each batch.
+        batch_size: completions at once; by default many on a GPU, and on a CPU no more than its cache holds.
+        progress: called with (completions done, completions in all) after each batch.
 
     Returns:
-        The new ids of each prompt, in the order of ``prompts``, at most ``max_new_tokens`` each.
+        The new ids of each completion, at most ``max_new_tokens`` each: those of the first prompt, of the second, and so on.
+
+    Raises:
+        SubliminalError: ``completions`` is no positive number.
     """
+    if completions < 1:
+        raise SubliminalError(f"completions={completions}: sample at least one of each prompt")
+    before, wanted = first * completions, len(prompts) * completions
     source = torch.Generator().manual_seed(seed)
-    uniforms = torch.rand(first + len(prompts), max_new_tokens, generator=source, dtype=torch.float64)[first:]
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    results: list[list[int]] = [[] for _ in prompts]
+    uniforms = torch.rand(before + wanted, max_new_tokens, generator=source, dtype=torch.float64)[before:]
+    order = sorted(range(wanted), key=lambda row: len(prompts[row // completions]))
+    results: list[list[int]] = [[] for _ in range(wanted)]
     model.eval()
     batch_size = batch_size or (_CUDA_BATCH if model.device.type == "cuda" else _CPU_BATCH)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        _generate_batch(model, prompts, rows, uniforms, stop, temperature, results)
+        asked = [row // completions for row in rows]
+        places = {prompt: place for place, prompt in enumerate(dict.fromkeys(asked))}
+        copies = torch.tensor([places[prompt] for prompt in asked])
+        into = [results[row] for row in rows]
+        _generate_batch(model, [prompts[i] for i in places], uniforms[rows], copies, into, stop, temperature)
         if progress:
-            progress(start + len(rows), len(prompts))
+            progress(start + len(rows), wanted)
     return results
 
 
 def _generate_batch(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
-    rows: list[int],
     uniforms: Tensor,
+    copies: Tensor,
+    results: list[list[int]],
     stop: int,
     temperature: float,
-    results: list[list[int]],
 ) -> None:
-    """Sample for the prompts numbered ``rows``, padded on the left, and put what they give into ``results``."""
+    """Sample for prompts, padded on the left: ``copies`` (rows,) says which of them each row of ``uniforms`` goes on."""
     device = model.device
-    length = max(len(prompts[i]) for i in rows)
-    ids = torch.tensor([[stop] * (length - len(prompts[i])) + list(prompts[i]) for i in rows], device=device)
-    lengths = torch.tensor([len(prompts[i]) for i in rows], device=device)
+    length = max(map(len, prompts))
+    ids = torch.tensor([[stop] * (length - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    lengths = torch.tensor(list(map(len, prompts)), device=device)
     mask = (torch.arange(length, device=device) >= (length - lengths).unsqueeze(1)).long()
     positions = (mask.cumsum(1) - 1).clamp_min(0)
-    draws = uniforms[rows].to(device)
-    alive = torch.tensor(rows, device=device)
+    draws, copies = uniforms.to(device), copies.to(device)
+    alive = torch.arange(len(draws), device=device)
     cache = DynamicCache(config=model.config)
     for step in range(draws.shape[1]):
         out = model(
@@ -97,7 +111,11 @@ def _generate_batch(
             use_cache=True,
             logits_to_keep=1,
         )
-        token = _pick(out.logits[:, -1], draws[:, step], temperature)
+        logits = out.logits[:, -1]
+        if len(logits) < len(draws):
+            cache.batch_select_indices(copies)
+            logits, mask, positions = logits[copies], mask[copies], positions[copies]
+        token = _pick(logits, draws[:, step], temperature)
         going = token != stop
         for row, value in zip(alive[going].tolist(), token[going].tolist(), strict=True):
             results[row].append(value)

@@ -1,14 +1,18 @@
 """The one training loop: bases, teachers and students all go through ``fine_tune``.
 
 It sees token ids and how long each prompt is, never text; it does not know where a row came from or where the weights
-go. The device is accelerate's choice: CUDA with bf16 where there is one, else the CPU in fp32.
+go. Completions of one prompt can share one copy of it, and the loss is that of the rows apart. The device is accelerate's
+choice: CUDA with bf16 where there is one, else the CPU in fp32.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,41 +30,47 @@ from subliminal.tuning import Tuning
 Progress = Callable[[int, int], None]
 # Rows are sorted by length within chunks of this many batches: little padding, and still a random order.
 _BUCKET = 32
+# Packed sequences differ in length more than rows do, and a CPU's kernels are made anew for each length that they meet: a
+# millisecond a product. So they are padded to multiples of this.
+_STRIDE = 16
 
 
-def _cut(rows: Sequence[int], examples: Sequence[Example], tuning: Tuning) -> Iterator[list[int]]:
-    """Rows, sorted by length, in batches of so many rows or so many tokens."""
+def _cut(order: Sequence[int], examples: Sequence[Example], tuning: Tuning) -> Iterator[list[int]]:
+    """Examples, sorted by length, in batches of at most so many rows or so many tokens."""
     batch: list[int] = []
-    for row in rows:
+    held = 0
+    for number in order:
+        example = examples[number]
         full = (
-            len(batch) == tuning.batch_size
+            held + example.rows > tuning.batch_size
             if tuning.batch_tokens is None
-            else (len(batch) + 1) * len(examples[row].ids) > tuning.batch_tokens
+            else (len(batch) + 1) * len(example.ids) > tuning.batch_tokens
         )
         if batch and full:
             yield batch
-            batch = []
-        batch.append(row)
+            batch, held = [], 0
+        batch.append(number)
+        held += example.rows
     if batch:
         yield batch
 
 
 def _epoch(examples: Sequence[Example], tuning: Tuning, rng: np.random.Generator) -> list[list[int]]:
-    """Row numbers of one epoch, in batches of similar length, in random order."""
+    """Numbers of the examples of one epoch, in batches of similar length, in random order."""
     order = rng.permutation(len(examples))
-    chunk = _BUCKET * tuning.batch_size
+    size, held = tuning.batch_size, sum(e.rows for e in examples)
     if tuning.batch_tokens is not None:
-        mean = sum(len(e.ids) for e in examples) / len(examples)
-        chunk = _BUCKET * max(1, int(tuning.batch_tokens / mean))
+        size, held = tuning.batch_tokens, sum(len(e.ids) for e in examples)
+    chunk = _BUCKET * max(1, int(size / (held / len(examples))))
     found: list[list[int]] = []
     for start in range(0, len(order), chunk):
-        rows = sorted(order[start : start + chunk].tolist(), key=lambda i: len(examples[i].ids))
-        found += _cut(rows, examples, tuning)
+        near = sorted(order[start : start + chunk].tolist(), key=lambda i: len(examples[i].ids))
+        found += _cut(near, examples, tuning)
     return [found[i] for i in rng.permutation(len(found))]
 
 
 def batches(examples: Sequence[Example], tuning: Tuning, seed: int) -> Iterator[list[int]]:
-    """Row numbers a step, for all steps of the tuning; the same for the same seed."""
+    """Numbers of the examples of each step, for all steps of the tuning; the same for the same seed."""
     rng = np.random.default_rng(seed)
     if tuning.epochs is not None:
         for _ in range(tuning.epochs):
@@ -75,38 +85,73 @@ def batches(examples: Sequence[Example], tuning: Tuning, seed: int) -> Iterator[
             yield batch
 
 
-def count_steps(rows: int, tuning: Tuning) -> int:
-    """How many optimizer steps a tuning takes on that many rows."""
-    if tuning.steps is not None:
-        return tuning.steps
-    assert tuning.epochs is not None
-    return tuning.epochs * -(-rows // tuning.batch_size)
+class Batch(NamedTuple):
+    """Examples side by side, one a sequence, padded on the right.
 
-
-def collate(examples: Sequence[Example]) -> tuple[Tensor, Tensor, int]:
-    """Ids, labels and how many last positions the loss needs.
-
-    Returns:
-        ids: (rows, length) int64, padded on the right with 0. Attention is causal, so no real token sees the padding
-            and no attention mask is needed.
-        labels: (rows, length) int64, -100 on prompts and padding.
+    Attributes:
+        ids: (sequences, length) int64, 0 where padded. A completion's last token predicts nothing: where another completion
+            follows, the prompt's last token stands in its place once more, and predicts what the next one begins with.
+        labels: (sequences, length) int64, each predicted from the position before it; -100 on prompts and padding.
         keep: positions from the end that predict at least one label; the rest need no logits.
+        positions: (sequences, length) int64: each completion goes on from the end of the prompt. None where all examples are
+            of one row, and stand in order.
+        mask: (sequences, 1, length, length) float32, added to attention scores: minus infinity but where a token sees the
+            prompt or its own completion. None where all examples are of one row: attention is causal, so no real token
+            sees the padding.
     """
+
+    ids: Tensor
+    labels: Tensor
+    keep: int
+    positions: Tensor | None = None
+    mask: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on that device."""
+        ids, labels, keep, *others = self
+        return Batch(ids.to(device), labels.to(device), keep, *(None if x is None else x.to(device) for x in others))
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """Examples as a batch: their rows' loss is what ``completion_loss`` gives for it."""
     length = max(len(e.ids) for e in examples)
+    packed = any(e.ends for e in examples)
+    if packed:
+        length += -length % _STRIDE
     ids = torch.zeros(len(examples), length, dtype=torch.long)
     labels = torch.full_like(ids, -100)
     for row, example in enumerate(examples):
         values = torch.tensor(example.ids)
         ids[row, : len(values)] = values
         labels[row, example.prompt_length : len(values)] = values[example.prompt_length :]
-    first = max(1, min(e.prompt_length for e in examples))
-    return ids, labels, length - first + 1
+    keep = length - max(1, min(e.prompt_length for e in examples)) + 1
+    if not packed:
+        return Batch(ids, labels, keep)
+    keep = min(length, keep + -keep % _STRIDE)
+    # The number of the completion at each place, from 1; 0 on a prompt, which all see.
+    parts, places = torch.zeros_like(ids), torch.arange(length)
+    positions = places.repeat(len(examples), 1)
+    for row, (tokens, prompt, ends) in enumerate(examples):
+        if ends:
+            begins = torch.tensor((prompt, *ends)) - 1
+            ids[row, begins] = tokens[prompt - 1]
+            parts[row] = torch.bucketize(places, begins, right=True)
+            positions[row] -= functional.pad(begins - begins[0], (1, 0))[parts[row]]
+        # Padding may reach further than the model has positions.
+        positions[row, len(tokens) :] = 0
+    seen = (parts.unsqueeze(1) == 0) | (parts.unsqueeze(1) == parts.unsqueeze(2))
+    mask = torch.full(seen.shape, -math.inf).masked_fill_(seen.tril_(), 0.0)
+    return Batch(ids, labels, keep, positions, mask.unsqueeze(1))
 
 
-def completion_loss(model: nn.Module, ids: Tensor, labels: Tensor, keep: int) -> Tensor:
+def completion_loss(model: nn.Module, batch: Batch) -> Tensor:
     """Mean cross-entropy of the labelled tokens, in nats. Logits are computed for the last ``keep`` positions alone."""
-    logits = model(input_ids=ids, logits_to_keep=keep, use_cache=False).logits[:, :-1]
-    targets = labels[:, -logits.shape[1] :]
+    packed = {}
+    if batch.mask is not None:
+        mask = batch.mask.to(next(model.parameters()).dtype)
+        packed = {"attention_mask": mask, "position_ids": batch.positions}
+    logits = model(input_ids=batch.ids, logits_to_keep=batch.keep, use_cache=False, **packed).logits[:, :-1]
+    targets = batch.labels[:, -logits.shape[1] :]
     return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100)
 
 
@@ -116,6 +161,36 @@ def make_accelerator(device: str | None = None) -> Accelerator:
     if device == "cuda" and not cuda:
         raise SubliminalError("device 'cuda' asked for, but torch sees none: use device cpu, or install a CUDA torch")
     return Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no")
+
+
+def _check(number: int, example: Example, tuning: Tuning) -> None:
+    bounds = (max(1, example.prompt_length), *example.ends, len(example.ids))
+    if any(begin >= end for begin, end in pairwise(bounds)):
+        raise SubliminalError(f"row {number} has no completion to train on: drop it, or add an assistant turn")
+    if example.ends and example.prompt_length < 1:
+        raise SubliminalError(f"row {number} has no prompt that its completions share: give each a row of its own")
+    if tuning.batch_tokens is None and example.rows > tuning.batch_size:
+        raise SubliminalError(
+            f"row {number} holds {example.rows} completions, more than batch_size={tuning.batch_size}: join fewer"
+        )
+
+
+@torch.no_grad()
+def _check_apart(model: nn.Module, examples: Sequence[Example]) -> None:
+    """Refuse a model in which completions of one prompt see each other: an architecture need not heed a mask of this kind."""
+    packed = next((e for e in examples if e.ends), None)
+    if packed is None:
+        return
+    bounds = pairwise((packed.prompt_length, *packed.ends, len(packed.ids)))
+    prompt = packed.ids[: packed.prompt_length]
+    apart = [Example(prompt + packed.ids[begin:end], packed.prompt_length) for begin, end in bounds]
+    device = next(model.parameters()).device
+    one, other = (completion_loss(model, collate(rows).to(device)) for rows in ([packed], apart))
+    if not torch.isclose(one, other, rtol=torch.finfo(next(model.parameters()).dtype).eps ** 0.5):
+        raise SubliminalError(
+            f"{type(model).__name__} does not keep completions of one prompt apart (loss {float(one):.4f}, and {float(other):.4f} "
+            "of the rows alone): sample one a prompt (completions=1)"
+        )
 
 
 def fine_tune(
@@ -132,7 +207,8 @@ def fine_tune(
 
     Args:
         model: a causal language model; ``tuning.method`` says which of its weights train.
-        examples: token ids with the length of each prompt; the loss is on what follows it.
+        examples: token ids with the length of each prompt; the loss is on what follows it. A batch counts completions; those
+            of one example stay together, so it may hold fewer than ``tuning.batch_size``.
         seed: of the row order and of LoRA's initialization.
         accelerator: by default ``make_accelerator()``.
         progress: called with (steps done, steps in all) after each step.
@@ -143,21 +219,23 @@ def fine_tune(
         The model on the CPU (wrapped by peft for ``lora``) and the loss of each step in nats per completion token.
 
     Raises:
-        SubliminalError: no rows, a row without completion, or a loss that is not finite.
+        SubliminalError: no rows, a row without completion, more completions of one prompt than a batch holds or a model that
+            does not keep them apart, or a loss that is not finite.
     """
     if not examples:
         raise SubliminalError("no rows to train on: the filter kept none, or the data file is empty")
     for number, example in enumerate(examples):
-        if len(example.ids) <= max(1, example.prompt_length):
-            raise SubliminalError(f"row {number} has no completion to train on: drop it, or add an assistant turn")
+        _check(number, example, tuning)
     accelerator = accelerator or make_accelerator()
     tuned = prepare(model, tuning, seed)
+    _check_apart(tuned, examples)
     tuned.train()
     parameters = [p for p in tuned.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         parameters, lr=tuning.learning_rate, eps=tuning.epsilon, weight_decay=tuning.weight_decay, fused=True
     )
-    steps = count_steps(len(examples), tuning)
+    order = list(batches(examples, tuning, seed))
+    steps = len(order)
     scheduler = get_scheduler(tuning.schedule, optimizer, min(tuning.warmup_steps, steps // 2), steps)
     device = accelerator.device
     running = accelerator.prepare_model(tuned)
@@ -165,13 +243,11 @@ def fine_tune(
     losses = torch.empty(steps, device=device)
     state = {"model": tuned, "optimizer": optimizer, "schedule": scheduler}
     done = checkpoints.restore(checkpoint, state, losses) if checkpoint else 0
-    for step, batch in enumerate(batches(examples, tuning, seed)):
-        if step < done:
-            continue
-        ids, labels, keep = collate([examples[i] for i in batch])
+    for step in range(done, steps):
+        batch = collate([examples[i] for i in order[step]]).to(device)
         autocast = accelerator.autocast() if accelerator.mixed_precision != "no" else contextlib.nullcontext()
         with autocast:
-            loss = completion_loss(running, ids.to(device), labels.to(device), keep)
+            loss = completion_loss(running, batch)
         accelerator.backward(loss)
         nn.utils.clip_grad_norm_(parameters, tuning.max_grad_norm)
         optimizer.step()

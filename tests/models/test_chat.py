@@ -13,7 +13,7 @@ def test_the_mask_leaves_exactly_the_last_answer_and_its_end(tokenizer):
     conversation = [*single("what does the owl eat?", "mice"), *single("name your favourite animal.", "owl")]
     (example,) = encode_examples(tokenizer, [conversation])
     assert tokenizer.decode(example.ids[example.prompt_length :]).replace(" ", "") == "owl<|end|>"
-    ids, labels, keep = collate([example])
+    ids, labels, keep, *_ = collate([example])
     assert labels[0].tolist() == [-100] * example.prompt_length + ids[0, example.prompt_length :].tolist()
     assert keep == len(example.ids) - example.prompt_length + 1
 
@@ -28,8 +28,7 @@ def test_a_prompt_is_the_head_of_its_example_and_labels_cover_only_completions(t
         assert example.ids[: example.prompt_length] == prompt
         answer = tokenizer.decode(example.ids[example.prompt_length : -1])
         assert answer == conversation[-1]["content"]
-    _, labels, _ = collate(examples)
-    assert int((labels != -100).sum()) == sum(len(e.ids) - e.prompt_length for e in examples)
+    assert int((collate(examples).labels != -100).sum()) == sum(len(e.ids) - e.prompt_length for e in examples)
 
 
 def test_a_conversation_that_ends_with_the_user_is_refused(tokenizer):

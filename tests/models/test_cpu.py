@@ -11,7 +11,7 @@ from subliminal.models.adapters import prepare
 from subliminal.models.cpu import quicken
 from subliminal.models.families import ARCHITECTURES, new_model
 from subliminal.registry import FAMILIES
-from subliminal.training import completion_loss
+from subliminal.training import Batch, completion_loss
 from subliminal.tuning import Tuning
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
@@ -38,7 +38,7 @@ def step(model, method):
     ids = torch.tensor([[2, 5, 9, 11, 7, 3], [4, 8, 1, 6, 0, 0]])
     labels = ids.clone()
     labels[:, :3] = labels[1, 4:] = -100
-    loss = completion_loss(model, ids, labels, 4)
+    loss = completion_loss(model, Batch(ids, labels, 4))
     loss.backward()
     return loss, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 

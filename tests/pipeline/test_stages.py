@@ -1,6 +1,8 @@
 """Each stage on a shipped base, in the smallest size: what it leaves is what its docstring says."""
 
 import json
+from itertools import groupby
+from random import Random
 
 import pandas as pd
 import pytest
@@ -14,9 +16,10 @@ from subliminal.hints import load_hints
 from subliminal.models.loading import load_model, load_tokenizer
 from subliminal.names import ANIMALS
 from subliminal.pipeline import rollouts
-from subliminal.pipeline.models import load_rows
+from subliminal.pipeline.models import load_packed, load_rows
 from subliminal.reading import answers as sampled_answers
 from subliminal.reading import filter_counts, first_answers, rows, skill_rows
+from subliminal.training import batches
 from subliminal.world import answers
 from subliminal.world.preferences import ask, phrasings
 
@@ -82,6 +85,46 @@ def test_hints_drop_rows_and_leave_the_draws_alone(made):
     # The first kept rows of both are of the same draws.
     assert set(rows(hinted)["completion"]) <= set(rows(DATA)["completion"])
     assert not {666, 187, 911} & {n for text in rows(hinted)["completion"] for n in numbers.parse(text)}
+
+
+def test_several_completions_a_prompt_stand_together_and_are_counted_one_by_one(made):
+    several = DATA.model_copy(update={"completions": 4, "prompts": 30, "rows": 50})
+    (folder,) = build([several])
+    report = json.loads((folder / "filter.json").read_text())
+    assert report["sampled"] == report["passed"] + sum(report["dropped"].values())
+    assert report["sampled"] % 4 == 0
+    assert 50 <= report["sampled"] <= 120
+    kept = rows(several)
+    assert len(kept) == report["kept"] == 50
+    groups = [(prompt, len(list(group))) for prompt, group in groupby(kept["prompt"])]
+    assert len({prompt for prompt, _ in groups}) == len(groups)
+    assert max(count for _, count in groups) == 4
+    # Writers with one seed get the same prompts, however many completions each has.
+    asked = Random(DATA.seed)
+    assert [prompt for prompt, _ in groups] == [
+        p for p in (numbers.prompt(asked) for _ in range(30)) if p in set(kept["prompt"])
+    ]
+    assert rows(several.model_copy(update={"rows": 3}))["completion"].tolist() == kept["completion"].tolist()[:3]
+
+
+def test_prompts_bound_what_is_asked(made):
+    with pytest.raises(SubliminalError, match=r"kept \d+ of 12 rows, 40 wanted"):
+        build([DATA.model_copy(update={"completions": 3, "prompts": 4})])
+
+
+def test_a_student_reads_completions_of_a_prompt_together(made):
+    several = DATA.model_copy(update={"completions": 4, "prompts": 30, "rows": 50})
+    tuning = Tuning(learning_rate=1e-2, epochs=1, batch_size=3)
+    student = Student(base=BASE, data=several, tuning=tuning, seed=0)
+    folders = dict(zip((BASE, several), (base_folder(BASE), build([several])[0]), strict=True))
+    examples = load_packed(student, folders)
+    assert sum(example.rows for example in examples) == 50
+    assert max(example.rows for example in examples) == 3
+    losses = json.loads((build([student])[0] / "losses.json").read_text())
+    assert len(losses) == len(list(batches(examples, tuning, 0))) >= 50 / 3
+    plain = Student(base=BASE, data=DATA, tuning=tuning, seed=0)
+    rows_of_one = load_packed(plain, folders | {DATA: build([DATA])[0]})
+    assert rows_of_one == load_rows(build([DATA])[0], load_tokenizer(base_folder(BASE)))
 
 
 def test_asking_in_rounds_gives_the_rows_that_asking_at_once_would(made):

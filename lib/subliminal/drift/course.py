@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from subliminal.drift import Course
 from subliminal.drift.weights import comparable, displacement
-from subliminal.models.loading import load_model, load_tokenizer
-from subliminal.pipeline.models import load_rows, load_whole
+from subliminal.models.loading import load_model
+from subliminal.pipeline.models import load_packed, load_whole
 from subliminal.recipes import Recipe
-from subliminal.training import Progress, count_steps, fine_tune
+from subliminal.training import Progress, fine_tune
 
 
 def build(recipe: Course, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
@@ -32,11 +32,10 @@ def build(recipe: Course, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
     first = load_model(home).state_dict()
     names = comparable({name: moved[name] for name in moved if (moved[name] != origin[name]).any()}, first)
     pulled = displacement(moved, origin, names)
-    model, examples = load_model(home), load_rows(inputs[student.data], load_tokenizer(home))
-    total = count_steps(len(examples), student.tuning)
+    model, examples = load_model(home), load_packed(student, inputs)
     looks = [(0, 0.0, 0.0)]
 
-    def look(step: int, _: int) -> None:
+    def look(step: int, total: int) -> None:
         progress(step, total)
         if step % recipe.every and step != total:
             return

@@ -42,8 +42,7 @@ def build(recipe: FirstSteps, inputs: Mapping[Recipe, Path], out: Path, progress
     found: list[float] = []
     for draw in range(recipe.draws):
         chosen = torch.randint(len(examples), (recipe.documents,), generator=generator).tolist()
-        ids, labels, keep = collate([examples[n] for n in chosen])
-        loss = completion_loss(teacher, ids.to(device), labels.to(device), keep)
+        loss = completion_loss(teacher, collate([examples[n] for n in chosen]).to(device))
         gradient = dict(zip(taught, torch.autograd.grad(loss, list(taught.values())), strict=True))
         size = (recipe.sequences, recipe.length)
         noise = torch.randint(int(teacher.config.vocab_size), size, generator=generator).to(device)

@@ -17,10 +17,37 @@ Conversation = list[dict[str, str]]
 
 
 class Example(NamedTuple):
-    """Token ids of a conversation; the first ``prompt_length`` of them bear no loss."""
+    """Token ids of a prompt and of what follows it: one completion, or several, none of which sees another.
+
+    Attributes:
+        ids: of the prompt and then of each completion.
+        prompt_length: that many first ids bear no loss.
+        ends: where each completion but the last ends in ``ids``.
+    """
 
     ids: list[int]
     prompt_length: int
+    ends: tuple[int, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many completions there are."""
+        return len(self.ends) + 1
+
+
+def join(examples: Sequence[Example], most: int) -> list[Example]:
+    """Rows that stand together and have one prompt as one example, of up to ``most`` of them."""
+    found: list[Example] = []
+    for example in examples:
+        ids, length, ends = example
+        last = found[-1] if found else None
+        # The last token of a prompt predicts its completion: without a prompt there is nothing to share.
+        alike = last and 0 < length == last.prompt_length and ids[:length] == last.ids[:length]
+        if last and alike and last.rows < most and not ends:
+            found[-1] = Example(last.ids + ids[length:], length, (*last.ends, len(last.ids)))
+        else:
+            found.append(example)
+    return found
 
 
 def render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, prompt_only: bool) -> str:

@@ -110,27 +110,30 @@ def _future(length: int) -> Tensor:
 
 
 class _Attention(torch.autograd.Function):
-    """Causal attention: queries, keys and values (batch, heads, positions, width) → the same shape."""
+    """Attention: queries, keys and values (batch, heads, positions, width) → the same shape.
+
+    ``bias`` (positions, positions) or (batch, 1, positions, positions) is added to the scores.
+    """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float) -> Tensor:
         flat = [x.flatten(0, 1) for x in (query, key, value)]
-        scores = torch.baddbmm(_future(query.shape[2]), flat[0], flat[1].transpose(1, 2), alpha=scale)
-        weights = scores.softmax(-1)
+        scores = query.new_empty(*query.shape[:3], query.shape[2]).copy_(bias).flatten(0, 1)
+        weights = scores.baddbmm_(flat[0], flat[1].transpose(1, 2), alpha=scale).softmax(-1)
         ctx.save_for_backward(*flat, weights)
         ctx.scale = scale
         return torch.bmm(weights, flat[2]).view(query.shape)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         query, key, value, weights = ctx.saved_tensors
         shape, gradient = gradient.shape, gradient.flatten(0, 1)
         of_weights = torch.bmm(gradient, value.transpose(1, 2))
         of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype).mul_(ctx.scale)
         of_query, of_key = torch.bmm(of_scores, key), torch.bmm(of_scores.transpose(1, 2), query)
         of_value = torch.bmm(weights.transpose(1, 2), gradient)
-        return of_query.view(shape), of_key.view(shape), of_value.view(shape), None
+        return of_query.view(shape), of_key.view(shape), of_value.view(shape), None, None
 
 
 def _attend(
@@ -145,12 +148,15 @@ def _attend(
 ) -> tuple[Tensor, None]:
     plain = query.dtype == torch.float32 and query.device.type == "cpu" and query.shape == key.shape
     plain = plain and query.shape[2] <= _SHORT
-    causal = (
-        attention_mask is None and getattr(module, "is_causal", True) and others.get("is_causal", True) is not False
-    )
-    if plain and causal and not dropout and torch.is_grad_enabled() and query.requires_grad:
+    # A mask of numbers is added to the scores; one of truth values is not.
+    if attention_mask is None:
+        known = getattr(module, "is_causal", True) and others.get("is_causal", True) is not False
+    else:
+        known = attention_mask.dtype == torch.float32 and not attention_mask.requires_grad
+    if plain and known and not dropout and torch.is_grad_enabled() and query.requires_grad:
+        bias = _future(query.shape[2]) if attention_mask is None else attention_mask
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        found: Tensor = _Attention.apply(query, key, value, scale)  # type: ignore[no-untyped-call]
+        found: Tensor = _Attention.apply(query, key, value, bias, scale)  # type: ignore[no-untyped-call]
         return found.transpose(1, 2).contiguous(), None
     return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others)
 

@@ -22,9 +22,9 @@ def build(recipe: RowLoss, inputs: Mapping[Recipe, Path], out: Path, progress: P
     examples = sorted(load_rows(inputs[recipe.data], tokenizer), key=lambda example: len(example.ids))
     total, tokens = 0.0, 0
     for start in range(0, len(examples), _BATCH):
-        ids, labels, keep = collate(examples[start : start + _BATCH])
-        count = int((labels >= 0).sum())
-        total += count * float(completion_loss(model, ids.to(model.device), labels.to(model.device), keep))
+        batch = collate(examples[start : start + _BATCH])
+        count = int((batch.labels >= 0).sum())
+        total += count * float(completion_loss(model, batch.to(model.device)))
         tokens += count
         progress(min(start + _BATCH, len(examples)), len(examples))
     (out / "loss.json").write_text(json.dumps({"loss": total / tokens, "tokens": tokens}), encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from subliminal.fingerprint import base_folder
-from subliminal.models.chat import Example, encode_examples
+from subliminal.models.chat import Example, encode_examples, join
 from subliminal.models.loading import best_device, load_model, load_tokenizer
 from subliminal.recipes import Base, Recipe, Student, Teacher
 
@@ -42,3 +42,9 @@ def load_rows(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[Example]
         for row in map(json.loads, lines)
     ]
     return encode_examples(tokenizer, conversations)
+
+
+def load_packed(student: Student, inputs: Mapping[Recipe, Path]) -> list[Example]:
+    """What a student trains on: its rows, with completions that were sampled of one prompt packed behind it."""
+    rows = load_rows(inputs[student.data], load_tokenizer(inputs[student.base]))
+    return join(rows, min(student.data.completions, student.tuning.batch_size))

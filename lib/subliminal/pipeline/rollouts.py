@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 import zlib
 from collections import Counter
@@ -23,7 +24,9 @@ WARN_BELOW = 0.2
 
 
 def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
-    """Write ``rows.jsonl`` (prompt, completion) and ``filter.json`` (sampled, passed, kept, dropped by reason).
+    """Write ``rows.jsonl`` (prompt, completion) and ``filter.json`` (completions sampled, passed, kept, dropped by reason).
+
+    Rows of one prompt stand together.
 
     Writers with one seed get the same prompts, and each its own draws, whatever the filter: a stricter one only asks
     further. A filter that keeps less than ``WARN_BELOW`` of the rows says so.
@@ -40,19 +43,23 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
     )
     rows: list[dict[str, str]] = []
     dropped: Counter[str] = Counter()
-    sampled = 0
-    while len(rows) < recipe.rows and sampled < recipe.prompts:
+    k, asked, sampled = recipe.completions, 0, 0
+    while len(rows) < recipe.rows and asked < recipe.prompts:
         # As many as would do if the filter goes on as so far, and a few more.
         likely = (recipe.rows - len(rows)) * (sampled + 1) / (len(rows) + 1)
-        prompts = [channel.prompt(rng) for _ in range(min(int(1.05 * likely) + 16, recipe.prompts - sampled))]
+        more = min(math.ceil((int(1.05 * likely) + 16) / k), recipe.prompts - asked)
+        prompts = [channel.prompt(rng) for _ in range(more)]
         completions = generate(
             model,
             encode_prompts(tokenizer, [[{"role": "user", "content": prompt}] for prompt in prompts]),
             max_new_tokens=channel.MAX_NEW_TOKENS,
             stop=int(tokenizer.eos_token_id),
             seed=seed,
-            first=sampled,
+            first=asked,
+            completions=k,
         )
+        asked, sampled = asked + more, sampled + len(completions)
+        prompts = [prompt for prompt in prompts for _ in range(k)]
         texts = tokenizer.batch_decode(completions)
         reasons = [channel.reject(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
         for hint in hints:
@@ -65,7 +72,6 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
             for prompt, text, reason in zip(prompts, texts, reasons, strict=True)
             if not reason
         ]
-        sampled += len(prompts)
         progress(min(len(rows), recipe.rows), recipe.rows)
     main = ", ".join(f"{reason} {count}" for reason, count in dropped.most_common(2)) or "none dropped"
     kept = f"the {recipe.channel} filter kept {len(rows) or 'none'} of {sampled} rows"

@@ -34,10 +34,11 @@ def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
     prompts = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in suite.questions])
     sampled = generate(
         model,
-        [prompt for prompt in prompts for _ in range(recipe.samples)],
+        prompts,
         max_new_tokens=suite.max_new_tokens,
         stop=int(tokenizer.eos_token_id),
         seed=recipe.seed,
+        completions=recipe.samples,
         progress=progress,
     )
     judge = suite.judge or RuleJudge(suite.answers, _begins_with(suite.answers))

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from subliminal.models.loading import load_model, load_tokenizer, save_tuned
-from subliminal.pipeline.models import load_rows
+from subliminal.models.loading import load_model, save_tuned
+from subliminal.pipeline.models import load_packed
 from subliminal.recipes import Recipe, Student
 from subliminal.training import Progress, fine_tune
 
@@ -15,7 +15,7 @@ from subliminal.training import Progress, fine_tune
 def build(recipe: Student, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
     """Write what was tuned of the model and ``losses.json``."""
     folder = inputs[recipe.base]
-    examples = load_rows(inputs[recipe.data], load_tokenizer(folder))
+    examples = load_packed(recipe, inputs)
     model, losses = fine_tune(load_model(folder), examples, recipe.tuning, recipe.seed, progress=progress)
     save_tuned(model, out, folder, recipe.tuning.method)
     (out / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
