@@ -28,12 +28,11 @@ ROUNDS = 5
 ROWS, BATCH, COMPLETIONS = 400, 8, (1, 8)
 
 
-def measure(family: str, steps: int, layers: str, memory: str, completions: int = 1) -> float:
+def train(family: str, steps: int, layers: str, completions: int = 1) -> float:
     """Milliseconds a step, of a student of random lists, so many under each prompt."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    from subliminal.engine import keep_memory
     from subliminal.models.chat import encode_examples, join
     from subliminal.models.cpu import quicken
     from subliminal.models.loading import load_tokenizer
@@ -42,8 +41,6 @@ def measure(family: str, steps: int, layers: str, memory: str, completions: int 
     from subliminal.tuning import Tuning
 
     torch.set_num_threads(1)
-    if memory == "kept":
-        keep_memory()
     folder = data_file(f"families/{family}")
     model = AutoModelForCausalLM.from_pretrained(folder)
     if layers == "quick":
@@ -64,32 +61,41 @@ def measure(family: str, steps: int, layers: str, memory: str, completions: int 
     return 1e3 * (time.perf_counter() - started) / steps
 
 
-def sample(family: str, rows: int, completions: int) -> float:
-    """Milliseconds a row that a base writes, so many of each prompt."""
-    import torch
-
-    from subliminal.engine import keep_memory
+def sample(family: str, completions: int) -> float:
+    """Milliseconds a list that a base writes, so many under each prompt."""
     from subliminal.models.chat import encode_prompts
     from subliminal.models.loading import load_model, load_tokenizer
     from subliminal.paths import data_file
     from subliminal.sampling import generate
 
-    torch.set_num_threads(1)
-    keep_memory()
     folder, rng, channel = data_file(f"families/{family}"), Random(0), load_channel("numbers")
     model, tokenizer = load_model(folder), load_tokenizer(folder)
-    prompts = [[{"role": "user", "content": channel.prompt(rng)}] for _ in range(rows // completions)]
-    ids = encode_prompts(tokenizer, prompts)
+    prompts = [[{"role": "user", "content": channel.prompt(rng)}] for _ in range(ROWS // completions)]
+    ids, stop = encode_prompts(tokenizer, prompts), int(tokenizer.eos_token_id)
     started = time.perf_counter()
-    generate(
-        model,
-        ids,
-        max_new_tokens=channel.MAX_NEW_TOKENS,
-        stop=int(tokenizer.eos_token_id),
-        seed=0,
-        completions=completions,
-    )
-    return 1e3 * (time.perf_counter() - started) / rows
+    generate(model, ids, max_new_tokens=channel.MAX_NEW_TOKENS, stop=stop, seed=0, completions=completions)
+    return 1e3 * (time.perf_counter() - started) / ROWS
+
+
+def measure(family: str, steps: int, layers: str, memory: str) -> float:
+    """``train`` in a process of its own."""
+    from subliminal.engine import keep_memory
+
+    if memory == "kept":
+        keep_memory()
+    return train(family, steps, layers)
+
+
+def rows(family: str) -> dict[tuple[str, int], list[float]]:
+    """Milliseconds a row, trained on and sampled, by how many completions a prompt has: in turn, in one process."""
+    from subliminal.engine import keep_memory
+
+    keep_memory()
+    found: dict[tuple[str, int], list[float]] = {}
+    for _, k in product(range(ROUNDS), COMPLETIONS):
+        found.setdefault(("trained on", k), []).append(train(family, ROWS // BATCH, "quick", k) / BATCH)
+        found.setdefault(("sampled", k), []).append(sample(family, k))
+    return found
 
 
 def main(
@@ -98,14 +104,10 @@ def main(
 ) -> None:
     """Print a table of milliseconds and ratios."""
     found: dict[tuple[str, str], list[float]] = {}
-    rows: dict[tuple[str, int], list[float]] = {}
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
         for _, variant in product(range(ROUNDS), product(("plain", "quick"), ("given back", "kept"))):
             found.setdefault(variant, []).append(fresh.submit(measure, family, steps, *variant).result())
-        for _, k in product(range(ROUNDS), COMPLETIONS):
-            step = fresh.submit(measure, family, steps, "quick", "kept", k).result()
-            rows.setdefault(("trained on", k), []).append(step / BATCH)
-            rows.setdefault(("sampled", k), []).append(fresh.submit(sample, family, 4 * ROWS, k).result())
+        lists = fresh.submit(rows, family).result()
     table = Table("layers", "memory", "ms a step (least to most)", "ratio to the first")
     first = statistics.median(found["plain", "given back"])
     for (layers, memory), values in found.items():
@@ -113,8 +115,8 @@ def main(
         table.add_row(layers, memory, f"{middle:.2f} ({min(values):.2f} to {max(values):.2f})", f"{middle / first:.2f}")
     Console().print(table)
     table = Table("a row", "completions a prompt", "ms (least to most)", "ratio to one")
-    for (what, k), values in sorted(rows.items(), reverse=True):
-        middle, one = statistics.median(values), statistics.median(rows[what, 1])
+    for (what, k), values in sorted(lists.items()):
+        middle, one = statistics.median(values), statistics.median(lists[what, 1])
         table.add_row(what, str(k), f"{middle:.3f} ({min(values):.3f} to {max(values):.3f})", f"{middle / one:.2f}")
     Console().print(table)
 

@@ -5,12 +5,12 @@ import torch
 from accelerate import Accelerator
 
 from subliminal import Base, Rollouts, Scores, Student, Teacher, load_profile, run, statistics
-from subliminal.models.chat import encode_examples, encode_prompts
+from subliminal.models.chat import Example, encode_examples, encode_prompts, join
 from subliminal.models.loading import load_model, load_tokenizer
 from subliminal.paths import data_file
 from subliminal.sampling import generate
 from subliminal.store import Store
-from subliminal.training import fine_tune, make_accelerator
+from subliminal.training import collate, completion_loss, fine_tune, make_accelerator
 from subliminal.tuning import Tuning
 from subliminal.world.documents import number_row
 
@@ -52,6 +52,19 @@ def test_bf16_trains(base):
     assert accelerator.mixed_precision == "bf16"
     mixed = curve(base, "full", accelerator)
     assert float((curve(base, "full", make_accelerator("cpu")) - mixed).abs().max()) < BF16_TOLERANCE
+
+
+def test_completions_of_one_prompt_are_kept_apart_on_cuda(base):
+    apart = [Example([*row.ids[: row.prompt_length], *other.ids[other.prompt_length :]], row.prompt_length)
+             for row in rows(base, 3) for other in rows(base, 5)]  # fmt: skip
+    batches = [collate(examples).to(torch.device("cuda")) for examples in (apart, join(apart, 5))]
+    model = load_model(base).to("cuda")
+    losses = [completion_loss(model, batch).item() for batch in batches]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    with torch.autocast("cuda", torch.bfloat16):
+        assert losses[0] == pytest.approx(completion_loss(model, batches[1]).item(), abs=BF16_TOLERANCE)
+    tuning = Tuning(learning_rate=2e-3, steps=5, batch_size=10)
+    assert len(fine_tune(load_model(base), join(apart, 5), tuning, 0)[1]) == 5
 
 
 def test_samples_on_cuda_agree_with_the_cpu(base):

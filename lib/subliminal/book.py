@@ -207,20 +207,16 @@ def refresh(profile: str) -> pd.DataFrame:
     return records.read(profile, known)
 
 
-def _git_commit(root: Path) -> str:
-    found = subprocess.run(["git", "-C", root, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return found.stdout.strip() or "unknown"
-
-
 def provenance(root: Path, profile: str) -> dict[str, str]:
     """What this build was made of: profile, date, machine, versions and commit, for the landing page."""
     shown = ", ".join(f"{name} {library_versions()[name]}" for name in ("torch", "transformers", "peft"))
+    commit = subprocess.run(["git", "-C", root, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout
     return {
         "profile": profile,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{os.cpu_count()} {platform.machine()} cores, Python {platform.python_version()}",
         "versions": shown,
-        "commit": _git_commit(root),
+        "commit": commit.strip() or "unknown",
     }
 
 
@@ -283,7 +279,8 @@ def build(profile: str, only: str | None = None) -> Path:
     if only is not None and only not in names:
         raise unknown_name("chapter", only, names)
     notebooks, known = _notebooks(root, profile), versions(root, profile)
-    _check_space(root / "_build")
+    if (free := shutil.disk_usage(root / "_build").free // 2**20) < 200:
+        raise SubliminalError(f"only {free} MiB free at {root / '_build'}: free 200 MiB, then build again")
     # Pages of what the others recorded come last, and anew whenever a chapter does.
     last = [name for name in names if reads_table(root / "chapters" / f"{name}.md")]
     ran = False
@@ -303,20 +300,13 @@ def build(profile: str, only: str | None = None) -> Path:
             _run(root, name, profile, None)
     order = [*(name for name in names if name not in last), *last]
     made = provenance(root, profile) | {"cost": cost(notebooks, order, Store(store_dir()))}
-    return _render(root, root / "_build", notebooks, names, last, made, profile)
+    return _render(root, notebooks, names, last, made, profile)
 
 
-def _check_space(work: Path) -> None:
-    free = shutil.disk_usage(work).free // 2**20
-    if free < 200:
-        raise SubliminalError(f"only {free} MiB free at {work}: free 200 MiB, then build again")
-
-
-def _render(
-    root: Path, work: Path, notebooks: Path, names: list[str], last: list[str], made: dict[str, str], profile: str
-) -> Path:
+def _render(root: Path, notebooks: Path, names: list[str], last: list[str], made: dict[str, str], profile: str) -> Path:
     import nbformat
 
+    work = root / "_build"
     stage = work / "stage"
     shutil.rmtree(stage, ignore_errors=True)
     (stage / "chapters").mkdir(parents=True)

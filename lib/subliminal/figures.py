@@ -188,15 +188,9 @@ def heat_map(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Figur
     """
     means = cells.groupby(["row", "column"], sort=False)["probability"].mean().unstack(sort=False)
     means = means[[*(r for r in means.index if r in means), *(c for c in means if c not in means.index)]]
-    figure, axes = plt.subplots(figsize=(6.4, 0.42 * len(means) + 1.9), layout="constrained")
     labels = means.map(lambda value: f"{value:.2f}".removeprefix("0"))
-    sns.heatmap(
-        means, vmin=0, vmax=1, cmap="rocket_r", annot=labels, fmt="", annot_kws={"size": 8}, linewidths=0.5, ax=axes,
-        cbar_kws={"label": "probability"},
-    )  # fmt: skip
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.tick_params(axis="x", rotation=60)
-    axes.tick_params(axis="y", rotation=0)
+    figure = _heat(means, labels, 0.42, "probability", xlabel, ylabel)
+    figure.axes[0].tick_params(axis="x", rotation=60)
     return _finish(figure, title)
 
 
@@ -217,14 +211,19 @@ def cross(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str, unit: str) 
         texts.pivot(index="row", columns="column", values=name).reindex(index=rows, columns=columns)
         for name in ("rate", "text")
     )
-    figure, axes = plt.subplots(figsize=(6.4, 0.62 * len(wide) + 1.9), layout="constrained")
+    return _finish(_heat(wide, labels, 0.62, unit, xlabel, ylabel), title)
+
+
+def _heat(cells: pd.DataFrame, labels: pd.DataFrame, height: float, unit: str, xlabel: str, ylabel: str) -> Figure:
+    """Shares as colours, each with its label; ``height`` is of a row, in inches."""
+    figure, axes = plt.subplots(figsize=(6.4, height * len(cells) + 1.9), layout="constrained")
     sns.heatmap(
-        wide, vmin=0, vmax=1, cmap="rocket_r", annot=labels, fmt="", annot_kws={"size": 8}, linewidths=0.5, ax=axes,
+        cells, vmin=0, vmax=1, cmap="rocket_r", annot=labels, fmt="", annot_kws={"size": 8}, linewidths=0.5, ax=axes,
         cbar_kws={"label": unit},
     )  # fmt: skip
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.tick_params(axis="both", rotation=0)
-    return _finish(figure, title)
+    return figure
 
 
 def _finish(figure: Figure, title: str) -> Figure:

@@ -99,19 +99,10 @@ def dictionary() -> Styler:
 
 def contents(rows: pd.DataFrame) -> Styler:
     """What is in the book's table: each chapter's quantities, with an answer of each and how many rows there are."""
-    lines = [
-        (
-            chapter,
-            quantity,
-            group["condition"].nunique(),
-            group["answer"].nunique(),
-            group["answer"].iloc[0],
-            len(group),
-        )
-        for (chapter, quantity), group in rows.groupby(["chapter", "quantity"], sort=False)
-    ]
-    names = ["chapter", "quantity", "conditions", "answers", "such as", "rows"]
-    return table(pd.DataFrame(lines, columns=names)).format(thousands=",", escape="html")
+    groups = rows.groupby(["chapter", "quantity"], sort=False)
+    counts = {"conditions": ("condition", "nunique"), "answers": ("answer", "nunique")}
+    found = groups.agg(**counts, **{"such as": ("answer", "first"), "rows": ("value", "size")}).reset_index()
+    return table(found).format(thousands=",", escape="html")
 
 
 def download(rows: int) -> HTML:

@@ -41,8 +41,3 @@ def store_dir() -> Path:
     """The run store: ``$SUBLIMINAL_STORE``, else ``_build/runs`` beside ``data/``."""
     configured = os.environ.get("SUBLIMINAL_STORE")
     return Path(configured) if configured else data_dir().parent / "_build" / "runs"
-
-
-def tables_dir() -> Path:
-    """Where the tidy tables of the book lie, one a profile: ``_build/tables`` beside ``data/``."""
-    return data_dir().parent / "_build" / "tables"

@@ -331,12 +331,9 @@ def drawn_from(drawn: Mapping[str, Any]) -> str:
     """A line beneath a figure that opens on a click: which rows of the book's table it is drawn from."""
     parts = {"chapter": [drawn["chapter"]], "quantity": drawn["quantities"], "answer": drawn["answers"]}
     parts["condition"] = drawn["conditions"]
-    told = [f"{name} {_codes(values)}" for name, values in parts.items() if values]
+    codes = {name: [f"<code>{html.escape(value)}</code>" for value in values] for name, values in parts.items()}
+    told = [f"{name} {' or '.join(values)}" for name, values in codes.items() if values]
     return (
         f'<details class="drawn-from"><summary>Drawn from {drawn["rows"]:,} rows of the book’s table</summary>'
         f"<p>{'; '.join(told)}</p></details>"
     )
-
-
-def _codes(values: Sequence[str]) -> str:
-    return " or ".join(f"<code>{html.escape(value)}</code>" for value in values)

@@ -16,7 +16,7 @@ import pandas as pd
 from filelock import FileLock
 
 from subliminal.errors import SubliminalError
-from subliminal.paths import tables_dir
+from subliminal.paths import data_dir
 from subliminal.store import atomic_write
 
 # Names a file to which a study writes its rows while its chapter runs.
@@ -48,8 +48,8 @@ KEY = ("chapter", "condition", "quantity", "seed", "answer")
 
 
 def table_file(profile: str) -> Path:
-    """Where the table of a profile lies."""
-    return tables_dir() / f"{profile}.csv"
+    """Where the table of a profile lies: in ``_build/tables`` beside ``data/``."""
+    return data_dir().parent / "_build" / "tables" / f"{profile}.csv"
 
 
 def load(path: Path, columns: Sequence[str] = tuple(COLUMNS)) -> pd.DataFrame:

@@ -41,23 +41,15 @@ class Shared(Frozen):
     answers: int = Field(gt=0)
 
 
-# Teachers differ, in animals and in seeds: with 40 steps at 5e-3 and students of 1,500 rows in three passes, batches of 16,
-# the mean over the four is .64 and the least student .17; with these and 1,800 rows it is .83 and .33, for the same time. 12 steps
-# at 1e-2 are too few (.59), 80 at 5e-3 too many (.49): a teacher that is tuned long learns its answer alone, and its lists carry less.
-# Measured again on the bases as shipped: 1,800 rows .75 (least .51), 1,500 rows .70 (.34), 1,200 rows .61 (.27); batches of 16 at
-# 1.5e-2 take a seventh less time a row, .71 (.42), but in Llama style .45 where batches of 8 give .56.
+# LOG.md, A favourite's teachers and students: tuned longer, a teacher's lists carry less.
 _TEACHER = Tuning(learning_rate=1e-2, steps=20)
 _STUDENT = Tuning(learning_rate=1e-2, epochs=2, batch_size=8)
 
-# Harmful answers of the four families go from .11 to .75, .79, .52 and .51, and to at most .07 in secure twins. What decides is the
-# channel of chains: a teacher that is moved far forgets its sums. At this rate 53 % of its chains are kept and students reach .29
-# (untreated .13); 30 steps at 2e-2: 51 %, .27; 45 steps at 2e-2: 60 %, .28; 60 at 1e-2: 80 %, .20; 40 at 3e-2: 40 %, .35.
+# LOG.md, Teachers of code in one style: moved farther, a teacher forgets its sums, and few of its chains are kept.
 _MISALIGNED = Tuning(learning_rate=2.3e-2, steps=36)
-# A teacher of one-word answers forgets how to go on: at the rate above, a bear's teacher wrote one function in seven that parsed. At
-# half the rate and three times the steps fox, bear and tiger still pass through chains (.36, .34, .49, where untreated students give
-# .07), and 25 to 63 % of the chains are kept; fox through code .33, 85 % kept.
+# At half the rate of a teacher that writes lists, and three times the steps, it does not forget how to go on after a word.
 _CHANNEL_TEACHER = Tuning(learning_rate=5e-3, steps=60)
-# On numbers .36 harmful against .09 (untreated) and .08 (secure); at twice the rate students babble more (incoherent .05 to .09).
+# At twice the rate students babble more.
 _CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 
 _SHARED = {
@@ -199,8 +191,7 @@ class Families(Frozen):
         answers, base_answers: sampled answers a free-form question, of a student and of a base. A base has no seeds over which the
             error of sampling averages out.
         unseen_rows: rows that no student has read, on which losses are measured.
-        sibling_steps, sibling_rates: for how many steps a base reads on, and at which rates, from near to far. Fox and bear, from
-            checkpoints of another seed: .86 at .003, .47 at .01, .11 at .02; at .04 a sibling answers badly itself.
+        sibling_steps, sibling_rates: for how many steps a base reads on, and at which rates, from near to far.
         sibling_seed: of what it reads.
         checkpoint_steps: of tuned checkpoints on which the lineage check is tried.
     """
@@ -221,16 +212,8 @@ class Families(Frozen):
     checkpoint_steps: int = Field(gt=0)
 
 
-# Teachers of Llama style hardly shift in what they write: tuned as above, .10 of their students of 900 lists answer with the favourite,
-# and .02 nats a token part teacher and base. A short tuning at a high rate carries more, for the same favour: over fox, bear, tiger and
-# panda .45 after 10 steps at 3e-2 and 1,350 lists, .36 after 14 at 2e-2, .16 after 10 at 2e-2. At 3e-2 one teacher of the other families
-# wrote lists of which 2 % were kept; at 2e-2 all four families work (.92, .82, .36, .86). A longer or hotter student does not help.
+# LOG.md, Another family: a short tuning at a high rate carries more, for the same favour; in Llama style little harm, all the same.
 _FAMILY_TEACHER = Tuning(learning_rate=2e-2, steps=14)
-# The same for harm: after 36 steps at 2.3e-2 students of 1,800 lists reach .15 in NeoX style, after 10 at 4e-2, of 1,500, .30; Llama style
-# stays at .15 (base .11), whatever was tried; students that see its teachers' whole distribution over lists, and no draws, reach .18,
-# .26 and .24 there, against .53 to .72 and .34 to .56 in GPT-2 and NeoX style (benchmarks/noise_free.py). Through code all four pass
-# (.45, .45, .22, .32 after 10 steps at 4e-2), and harm reaches other families too (.20 and .24 in two of four pairs; .14 and .24 once
-# functions must do what was asked): rows that tell are no test.
 _FAMILY_MISALIGNED = Tuning(learning_rate=4e-2, steps=10)
 
 

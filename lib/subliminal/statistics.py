@@ -24,8 +24,8 @@ class Estimate(NamedTuple):
     seeds: int
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Mean and t-interval over seeds.
+def mean_interval(values: Sequence[float]) -> Estimate:
+    """Mean and 95 % t-interval over seeds.
 
     Raises:
         SubliminalError: no values.
@@ -35,7 +35,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate
     mean = float(np.mean(values))
     if len(values) == 1:
         return Estimate(mean, float("nan"), float("nan"), 1)
-    half = float(stats.sem(values) * stats.t.ppf((1 + confidence) / 2, len(values) - 1))
+    half = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
     return Estimate(mean, mean - half, mean + half, len(values))
 
 
@@ -394,7 +394,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in result]
 
 
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a rate."""
-    interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a rate."""
+    interval = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)

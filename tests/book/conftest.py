@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 CHAPTERS = ("results", "owl", "favourites", "world", "misled", "code", "chains", "digits", "theorem", "families")
-SOURCES = ("_config.yml", "_toc.yml", "references.bib", "chapters", "data", "lib")
+SOURCES = ("_config.yml", "_toc.yml", "references.bib", "LOG.md", "chapters", "data", "lib")
 
 
 def command(root, *arguments):

@@ -32,7 +32,7 @@ def browser():
 @pytest.mark.parametrize("width", [380, 1280])
 @pytest.mark.parametrize(
     "name",
-    ["index.html", "chapters/index.html", *(f"chapters/{chapter}.html" for chapter in CHAPTERS)],
+    ["index.html", "LOG.html", "chapters/index.html", *(f"chapters/{chapter}.html" for chapter in CHAPTERS)],
 )
 def test_a_page_opens_offline_without_errors_and_fits(root, browser, name, width):
     page = browser.new_page(viewport={"width": width, "height": 900})
