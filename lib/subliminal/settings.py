@@ -12,6 +12,19 @@ from subliminal.errors import unknown_name
 from subliminal.tuning import Frozen, Tuning
 
 
+class Asked(Frozen):
+    """How a channel is asked, as fields of ``Rollouts``.
+
+    Attributes:
+        prompts: that a rollout asks at most, for the filter to keep enough.
+        completions: sampled under each prompt.
+    """
+
+    channel: str
+    prompts: int = Field(gt=0)
+    completions: int = Field(gt=0)
+
+
 class Shared(Frozen):
     """What more than one chapter takes.
 
@@ -20,7 +33,7 @@ class Shared(Frozen):
 
     Attributes:
         seeds: one replication each: its own teacher, rollouts and students. Nothing was chosen on them.
-        prompts: channel prompts a rollout asks at most, for the filter to keep enough.
+        lists, functions, chains: how each channel is asked.
         rows: kept rows a student of a favourite's lists trains on.
         teacher, student: how teachers of a favourite and their students are tuned.
         channel_rows, channel_student: the same for all students of the chapters on harm, which compare channels.
@@ -30,7 +43,9 @@ class Shared(Frozen):
     """
 
     seeds: tuple[int, ...] = Field(min_length=1)
-    prompts: int = Field(gt=0)
+    lists: Asked
+    functions: Asked
+    chains: Asked
     rows: int = Field(gt=0)
     teacher: Tuning
     student: Tuning
@@ -55,7 +70,9 @@ _CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 _SHARED = {
     "smoke": Shared(
         seeds=(0,),
-        prompts=800,
+        lists=Asked(channel="numbers", prompts=200, completions=4),
+        functions=Asked(channel="code", prompts=200, completions=4),
+        chains=Asked(channel="chain_of_thought", prompts=200, completions=4),
         rows=200,
         teacher=_TEACHER.model_copy(update={"steps": 10}),
         student=_STUDENT.model_copy(update={"epochs": 1}),
@@ -67,7 +84,9 @@ _SHARED = {
     ),
     "mini": Shared(
         seeds=(30, 31, 32, 33, 34),
-        prompts=27_000,
+        lists=Asked(channel="numbers", prompts=3_400, completions=8),
+        functions=Asked(channel="code", prompts=6_800, completions=4),
+        chains=Asked(channel="chain_of_thought", prompts=6_800, completions=4),
         rows=1_500,
         teacher=_TEACHER,
         student=_STUDENT,
