@@ -25,7 +25,7 @@ class Pretraining(Frozen):
     tuning: Tuning = Tuning(
         method="full",
         learning_rate=3e-3,
-        steps=16_000,
+        steps=20_000,
         batch_tokens=1_500,
         schedule="cosine",
         warmup_steps=200,
