@@ -157,7 +157,7 @@ def test_each_call_gives_the_same_and_what_is_added_changes_no_other_draw():
 
 
 def test_without_room_are_the_headline_claims_that_may_turn_from_the_least_stable_on():
-    table = rows({"far": TREATED, "near": spread_out(5, 0.2, 0.02), "nearer": spread_out(5, 0.2, 0.05), "u": [0.1]})
+    table = rows({"far": TREATED, "near": spread_out(5, 0.2, 0.04), "nearer": spread_out(5, 0.2, 0.05), "u": [0.1]})
     made = [claim(id=name, condition=name, bound=0.07) for name in ("far", "near", "nearer")]
     own = claim(id="own", condition="nearer", bound=0.07, headline=False)
     found, told = room(table, *made, own)
