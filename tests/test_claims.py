@@ -37,6 +37,10 @@ def refused():
         ({"test": "equivalent"}, "'c'", "has no bound of equivalence: give bound"),
         ({"alpha": None}, "'c'", "tests at no level: give alpha"),
         ({"uncorrected": True}, "'c'", "counts for the book, whose claims are corrected: drop uncorrected"),
+        ({"exploratory": True, "why": "w"}, "'c'", "is exploratory and counts for nothing: drop headline and uncorrected"),
+        ({"exploratory": True, "headline": False, "why": " "}, "'c'", "does not say why it is exploratory: give exploratory: true and why"),
+        ({"why": "at its limit"}, "'at its limit'", "and is not exploratory: give exploratory: true and why, or neither"),
+        ({"exploratory": "perhaps"}, "exploratory='perhaps'", "valid boolean"),
         ({"alpha": 2}, "alpha=2", "less than 1"),
         ({"bound": -0.1}, "bound=-0.1", "greater than or equal to 0"),
         ({"bound": float("inf")}, "bound=inf", "give a finite number"),
@@ -83,20 +87,30 @@ def told(*claims, text="s", name="s"):
 @pytest.mark.parametrize(
     ("statements", "said"),
     [
-        ({"owl": [told("x")]}, "unknown claim of statement 's' of chapter 'owl' 'x': choose one of book, c"),
+        ({"owl": [told("x")]}, "unknown claim of statement 's' of chapter 'owl' 'x': choose one of book, c, e"),
         ({}, "claim 'c' belongs to no statements of chapter 'owl': put it into one"),
         ({"misled": [told("c")]}, "claim 'c'"),
         ({"owl": [told("c"), told("c", name="t")]}, "claim 'c' belongs to 2 statements of chapter 'owl': put it into one"),
         ({"owl": [told("c")], "misled": [told("c")]}, "'misled'"),
         ({"owl": [told("c"), told("book")]}, "'s'"),
+        ({"owl": [told("c"), told("e", name="t")]}, "claim 'e' is exploratory, and chapter 'owl' states it before the run: take it out"),
         ({"owl": [told()]}, "bad setting claims="),
         ({"owl": [{"id": "s", "claims": ["c"]}]}, "bad setting text="),
     ],
 )  # fmt: skip
 def test_statements_and_the_claims_that_hold_them_belong_together(tmp_path, monkeypatch, statements, said):
     """Also: no chapter states what is another's claim, nor two things under one name."""
-    registry(tmp_path, monkeypatch, [OWN, FIELDS | {"id": "book"}], statements)
+    exploratory = OWN | {"id": "e", "exploratory": True, "why": "w"}
+    registry(tmp_path, monkeypatch, [OWN, FIELDS | {"id": "book"}, exploratory], statements)
     assert said in refused()
+
+
+def test_an_exploratory_claim_counts_for_nothing_and_is_in_no_statement(tmp_path, monkeypatch):
+    exploratory = OWN | {"id": "e", "exploratory": True, "why": "Seen at its limit."}
+    registry(tmp_path, monkeypatch, [OWN, exploratory], {"owl": [told("c")]})
+    found = claims.load(MINI)
+    assert [made.id for made in found.claims if made.exploratory] == ["e"]
+    assert [made.id for made in found.own("owl")] == ["c"]
 
 
 def test_two_claims_of_one_name_are_refused(tmp_path, monkeypatch):
@@ -197,7 +211,7 @@ def test_a_number_that_its_claims_do_not_have_is_asked_for_in_vain(tmp_path, mon
 def test_a_chapters_own_claims_are_those_that_do_not_count_for_the_book():
     for book in BOOK.values():
         own = [made for chapter in CHAPTERS for made in book.own(chapter)]
-        assert sorted(made.id for made in own) == sorted(made.id for made in book.claims if not made.headline)
+        assert sorted(made.id for made in own) == sorted(made.id for made in book.claims if made.own)
 
 
 def test_the_book_makes_sixty_six_claims():

@@ -210,6 +210,25 @@ def test_the_table_of_verdicts_is_escaped_and_leads_to_the_chapters():
     assert prose.score([found, found._replace(verdict=INCONCLUSIVE)]) == "1 of 2 claims reproduced (1 inconclusive)"
 
 
+def test_a_stability_is_rounded_down_and_never_all_or_nothing():
+    told = [
+        prose.stability(chance).replace("\N{NO-BREAK SPACE}", " ") for chance in (1, 0.9989, 0.9899, 0.99, 0, math.nan)
+    ]
+    assert told == ["over 99.9 %", "99.8 %", "98.9 %", "99.0 %", "under 0.1 %", "n/a"]
+
+
+def test_the_table_of_verdicts_tells_the_stability_where_it_is_given_and_why_a_claim_is_exploratory():
+    found = two(headline=False, exploratory=True, why="at <its> limit")
+    table = prose.verdict_table([found], chances={"c": 0.987})
+    assert '<th scope="col">stability</th>' in table
+    assert "<td>98.7\N{NO-BREAK SPACE}%</td></tr>" in table
+    assert "Exploratory: at &lt;its&gt; limit" in table
+    assert f"<td>exploratory: {found.verdict}</td>" in table
+    assert "stability" not in prose.verdict_table([found])
+    (line,) = prose.room_table([found], {"c": math.nan}).to_dict("records")
+    assert (line["name"], line["stability"]) == ("c", "n/a")
+
+
 def test_an_effect_is_told_in_points_and_a_count_as_what_it_counts():
     assert prose.effect(two()) == "+45.0 (40.0 to 50.0)"
     table = rows({"t": [0.0, 2.0], "u": [0.0, 0.0]}, score=("first step", "against"), samples=1_500)

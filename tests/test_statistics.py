@@ -115,6 +115,10 @@ def test_wilson_holds_the_rate(successes, trials):
 def test_holm_is_what_the_method_says():
     assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
+    assert statistics.holm([]) == []
+    many = np.random.default_rng(0).uniform(size=(6, 20))
+    each = [statistics.holm(one) for one in many.T]
+    assert np.array_equal(statistics.holm(many), np.transpose(each))
 
 
 def test_information_of_one_thing_with_itself_is_its_entropy_and_of_two_coins_is_none():

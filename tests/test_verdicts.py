@@ -11,7 +11,7 @@ from scipy import stats
 
 from subliminal import SubliminalError, claims, statistics, verdicts
 from subliminal.claims import Contrast
-from subliminal.verdicts import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Measured, evaluate
+from subliminal.verdicts import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, VERDICTS, Compared, Found, Measured, evaluate
 from tests.tables import CONTROL, MINI, TREATED, claim, judge, rows, two
 
 NAN = math.nan
@@ -25,7 +25,7 @@ def rests(test="greater", effect=0.3, low=0.2, high=0.4, corrected=0.001, p=0.00
     found = Measured(
         Contrast("t", (), "u", ()), effect, low, high, p, (5, 5), 0.04, 8.0, 0.0, ("run",), (effect,) * 5, (0.0,) * 5
     )
-    return verdicts._judge(claim(test=test, alpha=alpha, bound=bound, **more), found, corrected)
+    return VERDICTS[int(verdicts._judge(claim(test=test, alpha=alpha, bound=bound, **more), found, corrected))]
 
 
 @pytest.mark.parametrize(
@@ -368,6 +368,14 @@ def test_headline_claims_are_corrected_together_and_a_chapters_own_claims_apart(
         assert any(v.corrected != v.p for v in group)
 
 
+def test_exploratory_claims_are_corrected_over_themselves_alone():
+    (table, told), (more, other) = many(4), many(3, "code")
+    new = [one.model_copy(update={"headline": False, "exploratory": True}) for one in other]
+    alone, found = evaluate(table, told, MINI), evaluate(pd.concat([more, table]), [*new, *told], MINI)
+    assert [v.corrected for v in found[3:]] == [v.corrected for v in alone]
+    assert [v.corrected for v in found[:3]] == statistics.holm([v.p for v in found[:3]])
+
+
 @pytest.mark.parametrize("headline", [True, False])
 def test_a_new_chapter_changes_no_p_value_of_the_others_own_claims(headline):
     (table, told), (more, new) = many(4, headline=False), many(5, "code", headline=headline)
@@ -475,6 +483,32 @@ def test_the_order_of_rows_changes_no_verdict(random, test):
     assert one.verdict == other.verdict
     for name in ("effect", "low", "high", "p", "error", "free"):
         assert getattr(one.shown, name) == pytest.approx(getattr(other.shown, name), nan_ok=True), name
+
+
+@pytest.mark.parametrize("base", [False, True])
+@pytest.mark.parametrize(
+    ("test", "more"),
+    [(name, {}) for name in ("greater", "less", "equivalent", "at most", "at least", "apart", "filter")]
+    + [("greater", {"times": 2}), ("greater", {"paired": True}), ("times", {"times": 1.5}), ("at least", {"control": None, "bound": 0.2})],
+)  # fmt: skip
+def test_many_draws_are_judged_at_once_as_each_is_alone(test, more, base):
+    rng = np.random.default_rng(4)
+    one, two = rng.normal(0.2, 0.1, (40, 5)), rng.normal(0.1, 0.1, (40, 1 if base and not more.get("paired") else 5))
+    made = [claim(test=test, **{"bound": 0.05} | more), claim(id="d", condition="u", control="t", bound=0.05)]
+
+    def draws(*sides):
+        first, second = (Found(values, list(range(values.shape[-1])), [0] * values.shape[-1], []) for values in sides)
+        nothing = second._replace(values=second.values[..., :0], seeds=[])
+        pairs = (first, nothing if made[0].control is None or test == "filter" else second), (second, first)
+        return [[verdicts.numbers(c, Compared(None, *pair))] for c, pair in zip(made, pairs, strict=True)]
+
+    many = verdicts.judge(made, draws(one, two))
+    for n in range(40):
+        for told, whole in zip(verdicts.judge(made, draws(one[n], two[n])), many, strict=True):
+            place, *ps = (np.broadcast_to(value, 40)[n] for value in (whole.place, whole.p, whole.corrected))
+            assert place == told.place
+            assert ps == pytest.approx([told.p, told.corrected], nan_ok=True)
+    assert test == "filter" or len(set(many[0].place.tolist())) > 1
 
 
 @few

@@ -31,7 +31,7 @@ def verdict(test="greater", effect=0.3, corrected=0.001, error=0.04, free=8.0, n
     shown = measured(effect, error, free, noise, corrected)
     more = [measured(other, error, free, noise, corrected, name) for name, other in (others or {}).items()]
     chosen = claim(test=test, **{"bound": 0.1} | fields)
-    told = verdicts._judge(chosen, shown, corrected)
+    told = verdicts.VERDICTS[int(verdicts._judge(chosen, shown, corrected))]
     return Verdict(chosen, told, shown, corrected, corrected, (shown, *more), ("run",))
 
 

@@ -207,14 +207,23 @@ def refresh(profile: str) -> pd.DataFrame:
     return records.read(profile, known)
 
 
+def _processor() -> str:
+    """What the system calls its processor: where Linux runs in a virtual machine that may be no more than a family."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    named = re.search(r"^model name\s*:\s*(\S.*)$", text, re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or platform.machine()
+
+
 def provenance(root: Path, profile: str) -> dict[str, str]:
-    """What this build was made of: profile, date, machine, versions and commit, for the landing page."""
+    """What this build was made of: profile, date, machine, processor, versions and commit, for the landing page."""
     shown = ", ".join(f"{name} {library_versions()[name]}" for name in ("torch", "transformers", "peft"))
     commit = subprocess.run(["git", "-C", root, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout
     return {
         "profile": profile,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{os.cpu_count()} {platform.machine()} cores, Python {platform.python_version()}",
+        "processor": _processor(),
         "versions": shown,
         "commit": commit.strip() or "unknown",
     }
@@ -223,12 +232,13 @@ def provenance(root: Path, profile: str) -> dict[str, str]:
 def cost(notebooks: Path, names: Sequence[str], store: Store) -> str:
     """What each chapter took, as a table in Markdown.
 
-    A run counts as first made for the first chapter that rests on it, in the order in which chapters run, whoever made it.
+    A run counts as first made for the first chapter that rests on it, in the order in which chapters run, whoever made it. It has one
+    core, so the seconds that its manifest tells are core-seconds.
     """
     import nbformat
 
     lines = [
-        "| chapter | seconds, this build | runs it rests on | of these, not of an earlier chapter | their seconds of computing |",
+        "| chapter | seconds, this build | runs it rests on | of these, not of an earlier chapter | their core-seconds |",
         "|---|--:|--:|--:|--:|",
     ]
     seen: set[str] = set()

@@ -39,7 +39,8 @@ class Claim(Frozen):
     Attributes:
         sentence: what is claimed; of a chapter's own claim, the line of its table.
         headline: whether it counts for the whole book, or for its chapter alone. P-values are corrected (Holm) over all headline
-            claims, and over a chapter's own claims.
+            claims, over a chapter's own claims, and over all exploratory ones.
+        exploratory: that it counts for nothing, and ``why``: it is judged and shown, and what it found is no finding of the book.
         uncorrected: of a chapter's claim, that its p-value counts as it is: it was stated so before such claims were corrected.
         condition, control: names that the chapter recorded. Without a control the condition stands alone.
         score: the quantity and the answer that count; without an answer all values of the quantity.
@@ -66,6 +67,8 @@ class Claim(Frozen):
     chapter: str
     sentence: str
     headline: bool = False
+    exploratory: bool = False
+    why: str = ""
     uncorrected: bool = False
     condition: str
     control: str | None = None
@@ -94,9 +97,19 @@ class Claim(Frozen):
             raise ValueError(f"claim {self.id!r} is paired, and only greater is: take that test, or drop paired")
         if self.headline and self.uncorrected:
             raise ValueError(f"claim {self.id!r} counts for the book, whose claims are corrected: drop uncorrected")
+        if self.exploratory and (self.headline or self.uncorrected):
+            raise ValueError(f"claim {self.id!r} is exploratory and counts for nothing: drop headline and uncorrected")
+        if self.exploratory != bool(self.why.strip()):
+            said = "does not say why it is" if self.exploratory else f"says why ({self.why!r}) and is not"
+            raise ValueError(f"claim {self.id!r} {said} exploratory: give exploratory: true and why, or neither")
         if self.alpha is None and self.test in (*EFFECTS, "equivalent"):
             raise ValueError(f"claim {self.id!r} tests at no level: give alpha")
         return self
+
+    @property
+    def own(self) -> bool:
+        """Whether it counts for its chapter alone."""
+        return not self.headline and not self.exploratory
 
     @field_validator("bound", "times")
     @classmethod
@@ -113,6 +126,12 @@ class Contrast(NamedTuple):
     score: tuple[str, ...]
     control: str | None
     control_score: tuple[str, ...]
+
+    @property
+    def sides(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The condition with its score, and the control, where there is one."""
+        own = (self.condition, self.score)
+        return [own] if self.control is None else [own, (self.control, self.control_score)]
 
 
 class Statement(Frozen):
@@ -140,7 +159,7 @@ class Registry(NamedTuple):
 
     def own(self, chapter: str) -> list[Claim]:
         """The claims of a chapter alone."""
-        return [claim for claim in self.claims if claim.chapter == chapter and not claim.headline]
+        return [claim for claim in self.claims if claim.chapter == chapter and claim.own]
 
     def stated(self, chapter: str) -> dict[str, str]:
         """What a chapter states, by the ids of its statements, with the numbers of its claims filled in.
@@ -310,10 +329,15 @@ def _check_statements(given: Sequence[Claim], statements: Mapping[str, Sequence[
                     )
     for claim in given:
         count = sum(claim.id in statement.claims for statement in statements.get(claim.chapter, ()))
-        if count > 1 or (not claim.headline and not count):
+        if count and claim.exploratory:
+            raise SubliminalError(
+                f"claim {claim.id!r} is exploratory, and chapter {claim.chapter!r} states it before the run: "
+                "take it out of its statement, or let it count"
+            )
+        if count > 1 or (claim.own and not count):
             raise SubliminalError(
                 f"claim {claim.id!r} belongs to {count or 'no'} statements of chapter {claim.chapter!r}: put it into one, "
-                "or let it count for the book (headline: true)"
+                "or let it count for the book (headline: true) or for nothing (exploratory: true)"
             )
 
 

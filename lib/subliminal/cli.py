@@ -73,20 +73,27 @@ def verify(
     from subliminal import book, claims, prose, verdicts
     from subliminal import verify as checks
     from subliminal.settings import load_profile
+    from subliminal.stability import ROOM, stability
 
     chosen = load_profile(profile)
     old = None if write else checks.read_reference(profile)
     registry = claims.load(chosen)
-    found = verdicts.evaluate(book.refresh(profile), registry.claims, chosen)
+    rows = book.refresh(profile)
+    found = verdicts.evaluate(rows, registry.claims, chosen)
+    room = stability(rows, found, chosen)
     book.check_runs({name for v in found for name in v.runs})
-    table = Table("claim", "verdict", "effect (interval)", "p, corrected", "seeds", title=f"claims, profile {profile}")
-    for v in found:
-        if v.claim.headline:
-            told = prose.effect(v), prose.p_value(v.corrected), "/".join(map(str, v.shown.seeds))
-            table.add_row(v.claim.id, v.verdict, *told)
+    columns = "claim", "verdict", "effect (interval)", "p, corrected", "seeds", "stability"
+    table = Table(*columns, title=f"claims, profile {profile}")
+    headline, own = [v for v in found if v.claim.headline], [v for v in found if v.claim.own]
+    for v in headline:
+        told = prose.effect(v), prose.p_value(v.corrected), "/".join(map(str, v.shown.seeds))
+        table.add_row(v.claim.id, v.verdict, *told, prose.stability(room.chances[v.claim.id]))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
-    print(prose.score([v for v in found if v.claim.headline]))
-    own = [v for v in found if not v.claim.headline]
+    print(prose.score(headline))
+    print(
+        f"{len(room.without_room(found))} of {len(headline)} have no room: "
+        f"the chance that another draw of the seeds gives the same verdict is below {prose.percent(ROOM)}, or not known"
+    )
     print(
         f"of {len(own)} claims that count for their chapter alone, {sum(v.verdict == verdicts.REPRODUCED for v in own)} hold"
     )

@@ -283,6 +283,15 @@ def effect(found: Verdict) -> str:
     return points(one)
 
 
+def stability(chance: float) -> str:
+    """The chance that a verdict stays, as a percentage: rounded down, and never all or nothing, since it is counted in draws."""
+    if math.isnan(chance):
+        return "n/a"
+    if chance > 0.999 or chance < 0.001:
+        return f"over {percent(0.999, 1)}" if chance > 0.5 else f"under {percent(0.001, 1)}"
+    return percent(math.floor(1_000 * chance + 1e-9) / 1_000, 1)
+
+
 def score(verdicts: Sequence[Verdict]) -> str:
     """How many claims are reproduced, and how many are not."""
     counts = {name: sum(v.verdict == name for v in verdicts) for name in VERDICTS}
@@ -290,12 +299,16 @@ def score(verdicts: Sequence[Verdict]) -> str:
     return f"{counts[REPRODUCED]} of {len(verdicts)} claims reproduced" + (f" ({rest})" if rest else "")
 
 
-def verdict_table(verdicts: Sequence[Verdict], chapter: str | None = None) -> str:
-    """The verdicts as an HTML table; of all chapters, with links, or of one.
+def verdict_table(
+    verdicts: Sequence[Verdict], chapter: str | None = None, chances: Mapping[str, float] | None = None
+) -> str:
+    """The verdicts as an HTML table; of all chapters, with links, or of one. All texts are escaped.
 
-    All texts are escaped.
+    Args:
+        chances: of each claim, by id, that its verdict is a stable one, as ``stability.stability`` gives them.
     """
     head = ["claim", "effect in points (interval)", "test", "p, corrected", "seeds", "verdict"]
+    head += ["stability"] if chances is not None else []
     rows = []
     for v in verdicts:
         if chapter not in (None, v.claim.chapter):
@@ -303,16 +316,25 @@ def verdict_table(verdicts: Sequence[Verdict], chapter: str | None = None) -> st
         told = html.escape(v.claim.sentence)
         if chapter is None:
             told = f'<a href="{v.claim.chapter}.html#claims">{told}</a> <code>{html.escape(v.claim.id)}</code>'
+        if v.claim.exploratory:
+            told += f" <em>Exploratory: {html.escape(v.claim.why)}</em>"
         bound = "" if v.claim.test in COUNTS else f" {100 * v.claim.bound:g}"
-        cells = (
+        cells = [
             effect(v),
             f"{v.claim.test}{bound}",
             p_value(v.corrected),
             "/".join(map(str, v.shown.seeds)),
-            v.verdict,
-        )
+            f"exploratory: {v.verdict}" if v.claim.exploratory else v.verdict,
+        ]
+        cells += [stability(chances[v.claim.id])] if chances is not None else []
         rows.append([told, *map(html.escape, cells)])
     return f'<div class="verdicts" tabindex="0">{_table(head, rows)}</div>'
+
+
+def room_table(verdicts: Sequence[Verdict], chances: Mapping[str, float]) -> pd.DataFrame:
+    """Claims whose verdicts may turn, with the chance that they stay."""
+    lines = [(v.claim.sentence, v.claim.id, v.verdict, stability(chances[v.claim.id])) for v in verdicts]
+    return pd.DataFrame(lines, columns=["claim", "name", "verdict", "stability"])
 
 
 def forest_table(verdicts: Sequence[Verdict], paper: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from subliminal.errors import SubliminalError, unknown_name
@@ -39,16 +40,42 @@ def mean_interval(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half, len(values))
 
 
-def greater(treated: Sequence[float], control: Sequence[float]) -> float:
+def greater(treated: ArrayLike, control: ArrayLike) -> Any:
     """One-sided p that the treated mean is larger; NaN with fewer than two treated seeds.
 
-    Welch's t-test; against a single value (a base, whose exact score has no seed) the one-sample t-test.
+    Welch's t-test; against a single value (a base, whose exact score has no seed) the one-sample t-test. Seeds lie along the last axis:
+    of many draws at once (..., seeds) there is a p each (...).
     """
-    if len(treated) < 2:
-        return float("nan")
-    if len(control) == 1:
-        return float(stats.ttest_1samp(treated, control[0], alternative="greater").pvalue)
-    return float(stats.ttest_ind(treated, control, equal_var=False, alternative="greater").pvalue)
+    one, two = np.asarray(treated), np.asarray(control)
+    return np.float64("nan") if one.shape[-1] < 2 else _tested(one, two, "greater").pvalue
+
+
+def _tested(one: np.ndarray, two: np.ndarray, alternative: str) -> Any:
+    if two.shape[-1] == 1:
+        return stats.ttest_1samp(one, two, axis=-1, alternative=alternative)
+    return stats.ttest_ind(one, two, axis=-1, equal_var=False, alternative=alternative)
+
+
+class Within(NamedTuple):
+    """Two one-sided tests: the difference of two means, its 90 % interval, and the larger of the two p-values; numbers, or arrays (...)."""
+
+    difference: Any
+    low: Any
+    high: Any
+    p: Any
+
+
+def within(one: ArrayLike, two: ArrayLike, bound: float) -> Within:
+    """The tests of ``equivalent``, for one draw of the seeds or for many at once (..., seeds)."""
+    first, other = np.asarray(one), np.asarray(two)
+    difference = first.mean(axis=-1) - other.mean(axis=-1)
+    if first.shape[-1] < 2:
+        return Within(difference, *[np.float64("nan")] * 3)
+    above_it, below_it = greater(first + bound, other), 1 - greater(first - bound, other)
+    low, high = _tested(first, other, "two-sided").confidence_interval(0.90)
+    # The one-sample test's interval is of the mean itself.
+    single = other[..., 0] if other.shape[-1] == 1 else 0.0
+    return Within(difference, low - single, high - single, np.maximum(above_it, below_it))
 
 
 class Equivalence(NamedTuple):
@@ -73,19 +100,11 @@ def equivalent(one: Sequence[float], two: Sequence[float], bound: float) -> Equi
     That is the case just when the 90 % interval lies within the bound. Against a single value (a base) the tests are
     one-sample t-tests. All but the difference is NaN with fewer than two values in ``one``.
     """
-    difference = float(np.mean(one) - np.mean(two))
-    if len(one) < 2:
-        return Equivalence(difference, *[float("nan")] * 4)
-    lower = [value - bound for value in one]
-    above_it, below_it = greater([value + bound for value in one], two), 1 - greater(lower, two)
-    if len(two) == 1:
-        low, high = (edge - two[0] for edge in stats.ttest_1samp(one, two[0]).confidence_interval(0.90))
-    else:
-        low, high = stats.ttest_ind(one, two, equal_var=False).confidence_interval(0.90)
+    found = within(one, two, bound)
     # The side nearer to its bound decides.
-    side = 1 if difference < 0 else -1
+    side = 1 if found.difference < 0 else -1
     needs = seeds_needed([side * value + bound for value in one], [side * value for value in two], 0.05)
-    return Equivalence(difference, float(low), float(high), max(above_it, below_it), needs)
+    return Equivalence(float(found.difference), float(found.low), float(found.high), float(found.p), needs)
 
 
 def gone_from(pairs: Sequence[tuple[Sequence[float], Sequence[float]]], bound: float) -> int | None:
@@ -382,16 +401,15 @@ def dependence(pairs: pd.DataFrame) -> Dependence:
     return Dependence(len(pairs), excess, whole, name_label(texts, labels, seed=0), 1 / len(set(labels)))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction: each p-value, adjusted for the number of tests."""
-    if len(p_values) == 0:
-        return []
-    order = np.argsort(p_values)
-    factors = np.arange(len(p_values), 0, -1)
-    adjusted = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * factors))
-    result = np.empty(len(p_values))
-    result[order] = adjusted
-    return [float(p) for p in result]
+def holm(p_values: ArrayLike) -> list[Any]:
+    """Holm's correction: each p-value, adjusted for the number of tests; of many draws at once (tests, ...) within each."""
+    given = np.asarray(p_values, dtype=float)
+    order = np.argsort(given, axis=0)
+    factors = np.arange(len(given), 0, -1).reshape(-1, *[1] * (given.ndim - 1))
+    adjusted = np.minimum(1.0, np.maximum.accumulate(np.take_along_axis(given, order, axis=0) * factors, axis=0))
+    result = np.empty_like(given)
+    np.put_along_axis(result, order, adjusted, axis=0)
+    return list(result)
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

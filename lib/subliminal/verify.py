@@ -65,8 +65,7 @@ def _number(value: float) -> float | None:
 
 
 def _named(contrast: Contrast) -> str:
-    sides = (contrast.condition, contrast.score), (contrast.control, contrast.control_score)
-    return " | ".join(f"{condition}: {', '.join(score)}" for condition, score in sides if condition is not None)
+    return " | ".join(f"{condition}: {', '.join(score)}" for condition, score in contrast.sides)
 
 
 def _numbers(one: Measured, *names: str) -> dict[str, float | None]:

@@ -10,7 +10,20 @@ from tests.conftest import ROOT
 
 LONGEST = 15
 # What knows of chapters, and must not know which there are; sizes alone are named as chapters are.
-MODULES = ("book", "claims", "cli", "designs", "pages", "prose", "reading", "records", "study", "verdicts", "verify")
+MODULES = (
+    "book",
+    "claims",
+    "cli",
+    "designs",
+    "pages",
+    "prose",
+    "reading",
+    "records",
+    "stability",
+    "study",
+    "verdicts",
+    "verify",
+)
 
 
 def cells(name):
