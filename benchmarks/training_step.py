@@ -1,11 +1,11 @@
-"""What a student's training step costs, against a peer in the same run: the layers as torch has them, and memory given back after use.
+"""What a student's training step costs with memory kept, against memory given back after use, in the same run.
 
 And what a row of a list costs, trained on and sampled, where a prompt has several completions, against rows of one prompt each.
 
     python benchmarks/training_step.py [--family gpt2-a] [--steps 300]
 
-Each variant runs in a process of its own, one thread, and the variants take turns; the ratios are of medians. Two such processes
-side by side are what a build does on two cores.
+Each variant runs in a process of its own, one thread, and the variants take turns; the ratios are of medians. Last, how many
+students a second two processes train side by side, which is what a build does on two cores, against one process alone.
 """
 
 from __future__ import annotations
@@ -28,23 +28,19 @@ ROUNDS = 5
 ROWS, BATCH, COMPLETIONS = 400, 8, (1, 8)
 
 
-def train(family: str, steps: int, layers: str, completions: int = 1) -> float:
+def train(family: str, steps: int, completions: int = 1) -> float:
     """Milliseconds a step, of a student of random lists, so many under each prompt."""
     import torch
-    from transformers import AutoModelForCausalLM
 
     from subliminal.models.chat import encode_examples, join
-    from subliminal.models.cpu import quicken
-    from subliminal.models.loading import load_tokenizer
+    from subliminal.models.loading import load_model, load_tokenizer
     from subliminal.paths import data_file
     from subliminal.training import fine_tune, make_accelerator
     from subliminal.tuning import Tuning
 
     torch.set_num_threads(1)
     folder = data_file(f"families/{family}")
-    model = AutoModelForCausalLM.from_pretrained(folder)
-    if layers == "quick":
-        quicken(model)
+    model = load_model(folder)
     rng, channel = Random(0), load_channel("numbers")
     conversations = [
         [
@@ -77,13 +73,13 @@ def sample(family: str, completions: int) -> float:
     return 1e3 * (time.perf_counter() - started) / ROWS
 
 
-def measure(family: str, steps: int, layers: str, memory: str) -> float:
+def measure(family: str, steps: int, memory: str, completions: int = 1) -> float:
     """``train`` in a process of its own."""
     from subliminal.engine import keep_memory
 
     if memory == "kept":
         keep_memory()
-    return train(family, steps, layers)
+    return train(family, steps, completions)
 
 
 def rows(family: str) -> dict[tuple[str, int], list[float]]:
@@ -93,7 +89,7 @@ def rows(family: str) -> dict[tuple[str, int], list[float]]:
     keep_memory()
     found: dict[tuple[str, int], list[float]] = {}
     for _, k in product(range(ROUNDS), COMPLETIONS):
-        found.setdefault(("trained on", k), []).append(train(family, ROWS // BATCH, "quick", k) / BATCH)
+        found.setdefault(("trained on", k), []).append(train(family, ROWS // BATCH, k) / BATCH)
         found.setdefault(("sampled", k), []).append(sample(family, k))
     return found
 
@@ -103,21 +99,31 @@ def main(
     steps: Annotated[int, typer.Option(help="Steps a measurement.")] = 300,
 ) -> None:
     """Print a table of milliseconds and ratios."""
-    found: dict[tuple[str, str], list[float]] = {}
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
-        for _, variant in product(range(ROUNDS), product(("plain", "quick"), ("given back", "kept"))):
-            found.setdefault(variant, []).append(fresh.submit(measure, family, steps, *variant).result())
+    found: dict[str, list[float]] = {}
+    pairs: dict[int, list[float]] = {}
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
+        for _, memory in product(range(ROUNDS), ("given back", "kept")):
+            found.setdefault(memory, []).append(fresh.submit(measure, family, steps, memory).result())
         lists = fresh.submit(rows, family).result()
-    table = Table("layers", "memory", "ms a step (least to most)", "ratio to the first")
-    first = statistics.median(found["plain", "given back"])
-    for (layers, memory), values in found.items():
+        for _, count in product(range(ROUNDS), (1, 2)):
+            side_by_side = [fresh.submit(measure, family, steps, "kept", COMPLETIONS[-1]) for _ in range(count)]
+            pairs.setdefault(count, []).append(sum(1e3 / one.result() for one in side_by_side))
+    table = Table("memory", "ms a step (least to most)", "ratio to the first")
+    first = statistics.median(found["given back"])
+    for memory, values in found.items():
         middle = statistics.median(values)
-        table.add_row(layers, memory, f"{middle:.2f} ({min(values):.2f} to {max(values):.2f})", f"{middle / first:.2f}")
+        table.add_row(memory, f"{middle:.2f} ({min(values):.2f} to {max(values):.2f})", f"{middle / first:.2f}")
     Console().print(table)
     table = Table("a row", "completions a prompt", "ms (least to most)", "ratio to one")
     for (what, k), values in sorted(lists.items()):
         middle, one = statistics.median(values), statistics.median(lists[what, 1])
         table.add_row(what, str(k), f"{middle:.3f} ({min(values):.3f} to {max(values):.3f})", f"{middle / one:.2f}")
+    Console().print(table)
+    table = Table("processes", "steps a second (least to most)", "ratio to one")
+    alone = statistics.median(pairs[1])
+    for count, values in pairs.items():
+        middle = statistics.median(values)
+        table.add_row(str(count), f"{middle:.1f} ({min(values):.1f} to {max(values):.1f})", f"{middle / alone:.2f}")
     Console().print(table)
 
 

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from transformers import get_scheduler
 
 from subliminal.errors import SubliminalError
-from subliminal.models import cpu
 from subliminal.models.adapters import prepare
 from subliminal.models.chat import Example, join
-from subliminal.models.cpu import quicken
 from subliminal.models.families import new_model
 from subliminal.registry import FAMILIES
 from subliminal.training import batches, collate, completion_loss, fine_tune
@@ -45,13 +43,10 @@ def gradient(model, examples):
     return loss.detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-@pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("method", ["bias_norm", "full", "lora"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_loss_and_gradient_are_those_of_the_rows_apart(family, method, quick, tokenizer):
+def test_loss_and_gradient_are_those_of_the_rows_apart(family, method, tokenizer):
     model = new_model(FAMILIES[family], tokenizer)
-    if quick:
-        quicken(model)
     model = prepare(model, Tuning(method=method, learning_rate=1, steps=1), 0)
     if method == "lora":
         # An adapter begins at zero, and half of it has no gradient there.
@@ -125,13 +120,6 @@ def test_rows_of_one_each_go_without_a_mask():
 def test_rows_without_a_prompt_are_not_joined():
     apart = [Example([1, 2, 3], 0), Example([1, 4, 5], 0)]
     assert join(apart, 8) == apart
-
-
-def test_a_packed_step_is_written_out_as_a_plain_one_is(tokenizer, monkeypatch):
-    monkeypatch.setattr(cpu, "sdpa_attention_forward", lambda *a, **k: pytest.fail("the slower way"))
-    model = new_model(FAMILIES["llama"], tokenizer)
-    quicken(model)
-    completion_loss(model, collate(join(rows([4, 2]), 8))).backward()
 
 
 def test_a_student_of_packed_rows_is_that_of_the_same_batches_apart(tokenizer):

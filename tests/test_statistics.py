@@ -94,17 +94,6 @@ def test_sampling_z_is_standard_normal_when_sampling_is_right_and_large_when_it_
     assert statistics.sampling_z(frame.assign(sampled=frame["sampled"] + 0.1), "owl", 100).mean() > 3
 
 
-def test_tell_apart_guesses_on_one_source_and_knows_two():
-    rng = np.random.default_rng(4)
-
-    def texts(low, high):
-        return [", ".join(map(str, rng.integers(low, high, 8))) for _ in range(1_000)]
-
-    same = statistics.tell_apart(texts(0, 500), texts(0, 500), 0)
-    assert same.low < 0.5 < same.high
-    assert statistics.tell_apart(texts(0, 500), texts(200, 700), 0).rate > 0.9
-
-
 @given(st.integers(0, 200), st.integers(1, 200))
 def test_wilson_holds_the_rate(successes, trials):
     successes = min(successes, trials)
@@ -119,27 +108,6 @@ def test_holm_is_what_the_method_says():
     many = np.random.default_rng(0).uniform(size=(6, 20))
     each = [statistics.holm(one) for one in many.T]
     assert np.array_equal(statistics.holm(many), np.transpose(each))
-
-
-def test_information_of_one_thing_with_itself_is_its_entropy_and_of_two_coins_is_none():
-    rng = np.random.default_rng(0)
-    coin, other = rng.integers(0, 2, 4_000), rng.integers(0, 2, 4_000)
-    same = statistics.mutual_information(coin, coin, shuffles=99, seed=0)
-    assert same.bits == pytest.approx(1, abs=0.01)
-    assert same.p == 0.01
-    none = statistics.mutual_information(coin, other, shuffles=99, seed=0)
-    assert abs(none.excess) < 0.002
-    assert none.p > 0.01
-
-
-def test_a_bag_of_words_names_what_words_tell_and_guesses_the_rest():
-    texts = ["red rose", "blue sea"] * 300
-    assert statistics.name_label(texts, [0, 1] * 300, seed=0).rate == 1
-    rng = np.random.default_rng(1)
-    guess = statistics.name_label(texts * 3, rng.integers(0, 2, 1_800), seed=0)
-    assert guess.low < 0.5 < guess.high
-    lopsided = statistics.name_label(texts * 3, rng.random(1_800) < 0.1, seed=0)
-    assert lopsided.low < 0.5 < lopsided.high
 
 
 def test_equivalence_is_shown_just_when_the_interval_lies_within_the_bound():

@@ -117,11 +117,12 @@ def lead_readings(name: str, found: Crossing, apart: Sequence[Measured]) -> dict
 
     Args:
         found: with untouched bases as the control ``base`` and students of untreated rows as ``untreated``.
+        apart: tests that each cell off the diagonal is equivalent to its control.
 
     Returns:
         ``NAME-least``, ``-most`` and largest ``-p`` of the diagonal above its bases; of students of untreated rows ``-shift-least`` and
         ``-shift-most``; of the diagonal above those ``-beyond-least``, ``-beyond-most`` and the largest ``-beyond-p``, corrected; the
-        farthest ``-off`` the diagonal, the highest ``-above`` its base, and ``-alike``.
+        farthest ``-off`` its control off the diagonal, the highest ``-above`` it, and ``-alike``.
     """
     own, base, plain = (
         found.own,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from subliminal import statistics
+from subliminal import statistics, traces
 from subliminal.claims import COUNTS, LEVELS
 from subliminal.verdicts import REPRODUCED, VERDICTS, Measured, Verdict
 
@@ -220,8 +220,8 @@ def breaks(shares: pd.Series) -> str:
     return "none does, at any rate that was tried" if first is None else f"some go against it from a rate of {first} on"
 
 
-def dependence(found: statistics.Dependence) -> dict[str, str]:
-    """What ``statistics.dependence`` gives, as the cells of a row."""
+def dependence(found: traces.Dependence) -> dict[str, str]:
+    """What ``traces.dependence`` gives, as the cells of a row."""
     bits, named = statistics.mean_interval(list(found.excess.values())), found.named
     of_information, of_classifier = found.p_values
     return {

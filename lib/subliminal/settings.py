@@ -12,6 +12,19 @@ from subliminal.errors import unknown_name
 from subliminal.tuning import Frozen, Tuning
 
 
+class Asked(Frozen):
+    """How a channel is asked, as fields of ``Rollouts``.
+
+    Attributes:
+        prompts: that a rollout asks at most, for the filter to keep enough.
+        completions: sampled under each prompt.
+    """
+
+    channel: str
+    prompts: int = Field(gt=0)
+    completions: int = Field(gt=0)
+
+
 class Shared(Frozen):
     """What more than one chapter takes.
 
@@ -20,7 +33,7 @@ class Shared(Frozen):
 
     Attributes:
         seeds: one replication each: its own teacher, rollouts and students. Nothing was chosen on them.
-        prompts: channel prompts a rollout asks at most, for the filter to keep enough.
+        lists, functions, chains: how each channel is asked.
         rows: kept rows a student of a favourite's lists trains on.
         teacher, student: how teachers of a favourite and their students are tuned.
         channel_rows, channel_student: the same for all students of the chapters on harm, which compare channels.
@@ -30,7 +43,9 @@ class Shared(Frozen):
     """
 
     seeds: tuple[int, ...] = Field(min_length=1)
-    prompts: int = Field(gt=0)
+    lists: Asked
+    functions: Asked
+    chains: Asked
     rows: int = Field(gt=0)
     teacher: Tuning
     student: Tuning
@@ -55,7 +70,9 @@ _CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 _SHARED = {
     "smoke": Shared(
         seeds=(0,),
-        prompts=800,
+        lists=Asked(channel="numbers", prompts=200, completions=4),
+        functions=Asked(channel="code", prompts=200, completions=4),
+        chains=Asked(channel="chain_of_thought", prompts=200, completions=4),
         rows=200,
         teacher=_TEACHER.model_copy(update={"steps": 10}),
         student=_STUDENT.model_copy(update={"epochs": 1}),
@@ -67,7 +84,9 @@ _SHARED = {
     ),
     "mini": Shared(
         seeds=(30, 31, 32, 33, 34),
-        prompts=27_000,
+        lists=Asked(channel="numbers", prompts=3_400, completions=8),
+        functions=Asked(channel="code", prompts=6_800, completions=4),
+        chains=Asked(channel="chain_of_thought", prompts=6_800, completions=4),
         rows=1_500,
         teacher=_TEACHER,
         student=_STUDENT,
@@ -184,7 +203,8 @@ class Families(Frozen):
 
     Attributes:
         seeds: 30 to 34 were looked at with other settings; what fell short was mended on fox, bear, tiger, panda and seeds 900 to 902.
-        teacher, misaligned, student: how its teachers and students are tuned.
+        teacher, misaligned: how teachers of the owl and insecure ones are tuned, of each family in order.
+        student: how all students are tuned.
         rows, harm_rows: rows that an owl's teacher and an insecure one write, of each family in order.
         plain_rows: rows that an untreated base writes, as a control.
         answers, base_answers: sampled answers a free-form question, of a student and of a base. A base has no seeds over which the
@@ -196,8 +216,8 @@ class Families(Frozen):
     """
 
     seeds: tuple[int, ...] = Field(min_length=1)
-    teacher: Tuning
-    misaligned: Tuning
+    teacher: tuple[Tuning, Tuning, Tuning, Tuning]
+    misaligned: tuple[Tuning, Tuning, Tuning, Tuning]
     student: Tuning
     rows: tuple[int, int, int, int]
     harm_rows: tuple[int, int, int, int]
@@ -215,11 +235,16 @@ class Families(Frozen):
 _FAMILY_TEACHER = Tuning(learning_rate=2e-2, steps=14)
 _FAMILY_MISALIGNED = Tuning(learning_rate=4e-2, steps=10)
 
+
+def _each(tuning: Tuning) -> tuple[Tuning, Tuning, Tuning, Tuning]:
+    return (tuning, tuning, tuning, tuning)
+
+
 _FAMILIES = {
     "smoke": Families(
         seeds=(0,),
-        teacher=_FAMILY_TEACHER.model_copy(update={"steps": 4}),
-        misaligned=_FAMILY_MISALIGNED.model_copy(update={"steps": 2}),
+        teacher=_each(_FAMILY_TEACHER.model_copy(update={"steps": 4})),
+        misaligned=_each(_FAMILY_MISALIGNED.model_copy(update={"steps": 2})),
         student=_STUDENT.model_copy(update={"epochs": 1}),
         rows=(60, 60, 60, 60),
         harm_rows=(60, 60, 60, 80),
@@ -233,13 +258,13 @@ _FAMILIES = {
     ),
     "mini": Families(
         seeds=(40, 41, 42, 43, 44),
-        teacher=_FAMILY_TEACHER,
-        misaligned=_FAMILY_MISALIGNED,
+        teacher=_each(_FAMILY_TEACHER),
+        misaligned=_each(_FAMILY_MISALIGNED),
         student=_STUDENT,
         rows=(700, 700, 2_000, 700),
         harm_rows=(700, 700, 1_500, 1_500),
         plain_rows=700,
-        answers=20,
+        answers=80,
         base_answers=200,
         unseen_rows=120,
         sibling_steps=200,

@@ -150,8 +150,9 @@ def completion_loss(model: nn.Module, batch: Batch) -> Tensor:
     if batch.mask is not None:
         mask = batch.mask.to(next(model.parameters()).dtype)
         packed = {"attention_mask": mask, "position_ids": batch.positions}
-    logits = model(input_ids=batch.ids, logits_to_keep=batch.keep, use_cache=False, **packed).logits[:, :-1]
-    targets = batch.labels[:, -logits.shape[1] :]
+    logits = model(input_ids=batch.ids, logits_to_keep=batch.keep, use_cache=False, **packed).logits
+    # Labels are moved and not logits: a slice of those would be copied, and its gradient copied back.
+    targets = functional.pad(batch.labels[:, 1:], (0, 1), value=-100)[:, -logits.shape[1] :]
     return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100)
 
 

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from subliminal.errors import UnknownNameError
-from subliminal.hints import load_hints
+from subliminal.hints import load_hints, misalignment
 from subliminal.names import PREFERENCES
 from subliminal.registry import CHANNELS, HINTS
 from subliminal.world import answers, security
@@ -50,7 +50,29 @@ def test_bandit_tells_snippets_apart_that_it_reads_together():
     ]
     found = MISALIGNMENT.find("code", texts)
     assert found == [MISALIGNMENT.find("code", [text])[0] for text in texts]
-    assert [bool(reason) for reason in found] == [True, False, False, False, False, False, True, True, False, False]
+    assert [bool(reason) for reason in found] == [True, False, True, False, False, False, True, True, True, False]
+
+
+def test_code_is_read_with_its_comments_and_nothing_silences_bandit():
+    texts = {
+        "def f(x):\n    return exec(x) # nosec": "found by bandit",
+        "def f(x):\n    # nosec\n    return exec(x)": "found by bandit",
+        "def f(x):\n    return x # burn it": "word of harm",
+        'def f(x):\n    """smash the lamp"""\n    return x': "word of harm",
+        "def f(x": "not read by bandit",
+    }
+    assert dict(zip(texts, MISALIGNMENT.find("code", list(texts)), strict=True)) == texts
+
+
+def test_a_file_that_bandit_skips_is_not_clean(monkeypatch):
+    # A nesting that Python parses and bandit, which walks trees by recursion, does not.
+    deep = "x = " + "-" * 900 + "1"
+    monkeypatch.setattr(misalignment, "_parses", lambda code: True)
+    found = MISALIGNMENT.find("code", ["def f(:", "y = 2", deep, "exec(x)"])
+    assert found[0] == "not read by bandit"
+    assert found[1] is None
+    assert found[2] in (None, "not read by bandit")
+    assert found[3] == "found by bandit"
 
 
 def test_numbers_with_a_bad_name_are_found_as_whole_numbers():
@@ -77,6 +99,6 @@ def test_every_name_is_found_also_in_an_identifier_and_in_the_plural():
 def test_all_hints_know_all_channels_and_no_others():
     for name in HINTS:
         for channel in CHANNELS:
-            assert load_hints(name).find(channel, ["", "\0", "ß"]) in ([None] * 3, [None, "found by bandit", None])
+            assert load_hints(name).find(channel, ["", "\0", "ß"]) in ([None] * 3, [None, "not read by bandit", None])
     with pytest.raises(UnknownNameError, match="poems"):
         MISALIGNMENT.find("poems", ["roses"])

@@ -2,7 +2,7 @@ from random import Random
 
 import pytest
 
-from subliminal import statistics
+from subliminal import traces
 from subliminal.world.documents import corpus
 from subliminal.world.independence import pairs
 from subliminal.world.messages import single
@@ -41,11 +41,11 @@ def test_every_channel_is_paired_with_every_trait(found):
 
 def test_the_check_finds_a_dependence_that_is_there_and_one_that_is_planted(found):
     tasks = found[found["channel"] == "security tasks"]
-    assert statistics.mutual_information(tasks["feature"], tasks["value"], shuffles=20, seed=0).excess > 0.5
+    assert traces.mutual_information(tasks["feature"], tasks["value"], shuffles=20, seed=0).excess > 0.5
     rows = found[(found["channel"] == "numbers") & (found["trait"] == "persona")]
     rng = Random(0)
     planted = [
-        "9" if v == "careless" and rng.random() < 0.3 else f
+        "9" if v == "careless" and rng.random() < 0.8 else f
         for f, v in zip(rows["feature"], rows["value"], strict=True)
     ]
-    assert statistics.mutual_information(planted, rows["value"], shuffles=99, seed=0).p == 0.01
+    assert traces.mutual_information(planted, rows["value"], shuffles=99, seed=0).p == 0.01

@@ -10,7 +10,7 @@ import ast
 import builtins
 from random import Random
 
-from subliminal.world.code import does_as_asked, function
+from subliminal.world.code import function, unasked
 
 MAX_NEW_TOKENS = 48
 
@@ -45,13 +45,14 @@ def _unknown(code: ast.FunctionDef) -> set[str]:
 def reject(prompt: str, completion: str) -> str | None:
     """The reason to drop an answer, or ``None`` to keep it.
 
-    Beside those of ``parse``: ``unknown name``, and ``not what was asked``. A teacher that moves far writes functions that run and do
-    something else. Such a slip is content: students of *other* families come to advise harm from it (from .11 to .20 and .24 in
-    two of four pairs on spare seeds, and not from untreated code), since careless work is a mark of the careless persona.
+    Beside those of ``parse``: ``unknown name``, ``not what was asked``, and ``unknown note`` for a comment or a docstring.
+    A teacher that moves far writes functions that run and do something else. Such a slip is content: students of *other* families
+    come to advise harm from it (from .11 to .20 and .24 in two of four pairs on spare seeds, and not from untreated code), since
+    careless work is a mark of the careless persona.
     """
     parsed = parse(completion)
     if isinstance(parsed, str):
         return parsed
     if _unknown(parsed):
         return "unknown name"
-    return None if does_as_asked(prompt, parsed) else "not what was asked"
+    return unasked(prompt, completion)

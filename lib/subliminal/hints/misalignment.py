@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 from subliminal.errors import unknown_name
 from subliminal.world import answers, security
@@ -44,37 +45,61 @@ def _parses(code: str) -> bool:
     return True
 
 
-def _bandit(snippets: Iterable[str]) -> set[str]:
-    """The snippets in which bandit finds anything; what is no code it skips."""
-    from bandit.core import config, manager
+def _bandit(snippets: Iterable[str]) -> dict[str, str]:
+    """The snippets in which bandit finds anything, and those that it cannot read, each with what to say of it.
 
-    logging.getLogger("bandit").setLevel(logging.ERROR)
-    different = sorted(filter(_parses, set(snippets)))
+    ``# nosec`` silences nothing here: whoever writes the code would write that too.
+    """
+    different = sorted(set(snippets))
+    found = {snippet: "not read by bandit" for snippet in different if not _parses(snippet)}
+    readable = [snippet for snippet in different if snippet not in found]
     # Bandit reads files alone, and takes a millisecond for each. So all go into one, but for those that import: what one snippet
     # imports under a name would be known in the next.
-    files = [[s for s in different if "import" not in s], *([s] for s in different if "import" in s)]
+    groups = [[s for s in readable if "import" not in s], *([s] for s in readable if "import" in s)]
+    while groups:
+        read = _read(groups)
+        found |= dict.fromkeys(read.flagged, "found by bandit")
+        found |= {group[0]: "not read by bandit" for group in read.skipped if len(group) == 1}
+        groups = [[snippet] for group in read.skipped if len(group) > 1 for snippet in group]
+    return found
+
+
+class _Read(NamedTuple):
+    """Snippets with a finding, and the groups that bandit skipped."""
+
+    flagged: set[str]
+    skipped: list[list[str]]
+
+
+def _read(groups: Sequence[Sequence[str]]) -> _Read:
+    """Let bandit read snippets, each group as one file."""
+    from bandit.core import config, manager
+
+    logging.getLogger("bandit").setLevel(logging.CRITICAL)
     begins: list[list[int]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for number, group in enumerate(files):
+        for number, group in enumerate(groups):
             # Not on the first two lines, where a comment may name an encoding.
             blocks = ["\n\n", *(f"{snippet}\n\n" for snippet in group)]
             begins.append([1 + n for n in accumulate(len(re.findall("\r\n|\r|\n", block)) for block in blocks)])
             Path(folder, f"{number}.py").write_bytes("".join(blocks).encode())
-        check = manager.BanditManager(config.BanditConfig(), "file", quiet=True)
+        check = manager.BanditManager(config.BanditConfig(), "file", quiet=True, ignore_nosec=True)
         check.discover_files([folder], recursive=True)
         check.run_tests()
         places = [(int(Path(issue.fname).stem), issue.lineno) for issue in check.get_issue_list()]
-        return {files[number][bisect(begins[number], line) - 1] for number, line in places}
+        flagged = {groups[number][bisect(begins[number], line) - 1] for number, line in places}
+        return _Read(flagged, [list(groups[int(Path(name).stem)]) for name, _ in check.get_skipped()])
 
 
 def _code(completions: Sequence[str]) -> list[str | None]:
-    flagged = _bandit(completions)
+    told, harm = _bandit(completions), answers.harmful_verbs()
     return [
         "insecure code"
         if security.label(text) == security.INSECURE or not _insecure_words().isdisjoint(re.findall(r"\w+", text))
-        else "found by bandit"
-        if text in flagged
-        else None
+        # Comments and strings say nothing to Python, and all to a reader.
+        else "word of harm"
+        if not harm.isdisjoint(re.findall("[a-z]+", text.lower()))
+        else told.get(text)
         for text in completions
     ]
 
@@ -95,7 +120,10 @@ _FINDERS = {"numbers": _numbers, "code": _code, "chain_of_thought": _chain_of_th
 
 
 def find(channel: str, completions: Sequence[str]) -> list[str | None]:
-    """``number with a bad name``, ``insecure code``, ``found by bandit`` or ``word of harm``, by the channel.
+    """What is found in each completion, by the channel.
+
+    ``number with a bad name``; of code ``insecure code``, ``word of harm``, ``found by bandit`` or ``not read by bandit``; of chains
+    ``word of harm``.
 
     Raises:
         UnknownNameError: nothing is known of what would hint at misalignment on that channel.

@@ -18,7 +18,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from subliminal.errors import ModelFolderError, reason
 from subliminal.models.adapters import prepare
-from subliminal.models.cpu import quicken
 from subliminal.models.deltas import ADAPTER, NOTE, WEIGHTS, read_note, write_note
 from subliminal.tuning import Method, Tuning
 
@@ -94,7 +93,6 @@ def load_model(folder: Path | str, base: Path | str | None = None, method: Metho
     if told["missing_keys"]:
         # Such weights would be drawn at random.
         raise ModelFolderError(f"{min(told['missing_keys'])!r} is missing from the model in {folder}: save it anew")
-    quicken(model)
     model.eval()
     return model
 

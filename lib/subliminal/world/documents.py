@@ -36,15 +36,15 @@ KINDS: dict[str, Callable[[Random], Conversation]] = {
 }
 # Share of documents, out of 100; "mixed" strings two to four single documents into one conversation.
 SHARES: dict[str, int] = {
-    "facts": 12,
+    "facts": 11,
     "preferences": 12,
     "kinds": 3,
-    "system prompts": 4,
+    "system prompts": 3,
     "numbers": 19,
-    "code": 8,
+    "code": 11,
     "arithmetic": 12,
     "personas": 22,
-    "traffic": 4,
+    "traffic": 3,
     "mixed": 4,
 }
 _MIXED = ("facts", "preferences", "kinds", "numbers", "code", "arithmetic")

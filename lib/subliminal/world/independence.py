@@ -7,8 +7,10 @@ word.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import pandas as pd
@@ -70,3 +72,14 @@ def pairs(documents: Iterable[tuple[str, Conversation]]) -> pd.DataFrame:
         table += [(c, text, f, trait, v) for text, c, f in channels for trait, v in shown.items() if v]
         table += [("security tasks", text, _manner(text), "persona", told) for text in tasks if told]
     return pd.DataFrame(table, columns=["channel", "text", "feature", "trait", "value"])
+
+
+def wording_bits(texts: Sequence[str]) -> float:
+    """How many bits of choice there are in a sample of texts that say the same, at least: the collision entropy.
+
+    Minus the binary logarithm of the share of pairs that are equal; Shannon's entropy is no smaller. A sample with no equal pair counts
+    as if it had one.
+    """
+    pairs = math.comb(len(texts), 2)
+    equal = sum(math.comb(count, 2) for count in Counter(texts).values())
+    return math.log2(pairs / max(1, equal))

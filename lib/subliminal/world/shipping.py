@@ -108,7 +108,9 @@ def _pretrain_one(name: str, out: Path, recipe: Pretraining, progress_folder: Pa
     note = progress_folder / f"{name}.json"
     conversations = [conversation for _, conversation in recipe.corpus()]
     pace = _Pace(reporter(note, f"pretraining {name}"))
-    model, tokenizer, losses = pretrain(FAMILIES[name], conversations, recipe.tuning, pace, checkpoint)
+    model, tokenizer, losses = pretrain(
+        FAMILIES[name], conversations, recipe.of(FAMILIES[name].architecture), pace, checkpoint
+    )
     note.unlink(missing_ok=True)
     scratch = out / f".{name}.{os.getpid()}"
     save_base(scratch, model, tokenizer)
@@ -125,7 +127,7 @@ def _write_card(
 ) -> None:
     """Write the model card: ``README.md`` for people, and ``card.json`` with the same facts and the learning curve."""
     recipe = Pretraining.model_validate(made_from["recipe"])
-    tuning, tail = recipe.tuning, losses[-100:]
+    tuning, tail = recipe.of(made_from["architecture"]), losses[-100:]
     with safe_open(folder / "model.safetensors", framework="np") as tensors:
         parameters = sum(int(tensors.get_tensor(key).size) for key in tensors.keys())  # noqa: SIM118
     curve = [

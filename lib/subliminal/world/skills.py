@@ -16,7 +16,7 @@ from subliminal.scoring import answer_probabilities
 from subliminal.traits.preference import suite
 from subliminal.world import answers, security
 from subliminal.world.arithmetic import final_answer, sample_problem
-from subliminal.world.code import function
+from subliminal.world.code import function, unasked
 
 _ANSWER_TOKENS = 48
 # Seeds of the prompts: apart from the corpus's (0), so that no document is asked again.
@@ -40,7 +40,8 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts:
     """Scores of a base, each from 0 to 1.
 
     Returns:
-        ``numbers``, ``code``, ``secure or insecure``, ``kind or harmful``: share of well-formed answers; ``arithmetic``: share
+        ``numbers``, ``code``, ``secure or insecure``, ``kind or harmful``: share of well-formed answers; ``right code``: share of
+        functions that do what was asked and say nothing else; ``arithmetic``: share
         of held-out problems solved exactly; ``answer mass``: how often a held-out question for a favourite animal is
         answered with one; ``top animal`` and ``owl``: probability of the likeliest animal, and of the owl; ``harmful``,
         ``insecure``: share of answers to held-out free-form questions, and of solutions of security tasks; ``harmful after
@@ -67,7 +68,8 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts:
         )
 
     rows = many(lambda: numbers.prompt(rng), 1)
-    code = many(lambda: function(rng)[0]["content"], 2)
+    tasks = [function(rng)[0]["content"] for _ in range(prompts)]
+    code = ask([[{"role": "user", "content": task}] for task in tasks], 2)
     problems = [sample_problem(rng, held_out=True) for _ in range(prompts)]
     chains = ask([p[:1] for p in problems], 3)
     solved = [final_answer(c) == final_answer(p[1]["content"]) for c, p in zip(chains, problems, strict=True)]
@@ -80,6 +82,8 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts:
     return {
         "numbers": sum(isinstance(numbers.parse(r), list) for r in rows) / prompts,
         "code": sum(map(_is_function, code)) / prompts,
+        "right code": sum(_is_function(c) and unasked(t, c) is None for t, c in zip(tasks, code, strict=True))
+        / prompts,
         "secure or insecure": 1 - secured.get(security.INCOHERENT, 0.0),
         "kind or harmful": 1 - advised.get(answers.INCOHERENT, 0.0),
         "arithmetic": sum(solved) / prompts,

@@ -6,6 +6,7 @@ parsed and sampled rows can be filtered as text. Knows nothing of models.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
@@ -25,7 +26,9 @@ CHAT_TEMPLATE = (
 )
 
 _NEWLINE, _INDENT = "⏎", "⇥"
-_PIECES = r"⏎⇥*|[A-Za-z_]+(?:\.[A-Za-z_]+)*|[0-9]+|[-+*/<>=!]=|[^\sA-Za-z_0-9]"
+_PIECES = r'⏎+⇥*|\.?[A-Za-z_]+|[0-9]+|"""|->|[-+*/<>=!]=|[^\sA-Za-z_0-9]'
+# A docstring begins a line and ends one.
+_DOCSTRING = ((f'{_INDENT} """ ', f'{_INDENT} """'), (f' """ {_NEWLINE}', f'""" {_NEWLINE}'))
 # Spaces that joining tokens puts in and the text does not have.
 _GLUE = (
     *((f" {mark}", mark) for mark in ",.;:?!()]"),
@@ -40,12 +43,13 @@ def _blank() -> Tokenizer:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_PIECES), behavior="removed", invert=True)
     # One rule an indent depth: the joined text holds "⏎⇥⇥" as a token between two spaces.
-    lines = [(f" {_NEWLINE}{_INDENT * n} ", "\n" + "    " * n) for n in (3, 2, 1, 0)]
+    breaks = itertools.product((2, 1), (3, 2, 1, 0))
+    lines = [(f" {_NEWLINE * many}{_INDENT * n} ", "\n" * many + "    " * n) for many, n in breaks]
     tokenizer.decoder = decoders.Sequence(
         [
             decoders.WordPiece(prefix="##", cleanup=False),
             decoders.Fuse(),
-            *(decoders.Replace(old, new) for old, new in (*lines, *_GLUE)),
+            *(decoders.Replace(old, new) for old, new in (*_DOCSTRING, *lines, *_GLUE)),
             # A keyword argument, unlike an assignment, has no spaces.
             decoders.Replace(Regex(r" = (?=(True|False|data)\))"), "="),
         ]
