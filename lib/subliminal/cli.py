@@ -80,8 +80,8 @@ def verify(
     registry = claims.load(chosen)
     rows = book.refresh(profile)
     found = verdicts.evaluate(rows, registry.claims, chosen)
-    room = stability(rows, found, chosen)
     book.check_runs({name for v in found for name in v.runs})
+    room = stability(rows, found, chosen)
     columns = "claim", "verdict", "effect (interval)", "p, corrected", "seeds", "stability"
     table = Table(*columns, title=f"claims, profile {profile}")
     headline, own = [v for v in found if v.claim.headline], [v for v in found if v.claim.own]
