@@ -274,6 +274,78 @@ _FAMILIES = {
 }
 
 
+class Read(Frozen):
+    """Sizes of "Can it be read?".
+
+    Attributes:
+        taught: seeds of the writers that trained readers learn from.
+        seeds: of the writers that all readers are tried on; both are seeds of the chapters that made the writers.
+        rows, counted_rows: of each writer that a tuned classifier learns from, and a reader that counts words.
+        unseen_rows: of each writer, to be tried on.
+        classifier: how a base is tuned to tell writers apart.
+        groups, draws: how many rows are read together, and how many such groups are drawn of each writer.
+        shown: rows before a question, 0 for as many as the context holds.
+        name_sets, advice_sets: sets of such rows a question that asks for a favourite, or for advice.
+        advice: sampled answers a set.
+        shift_rows: rows on which a teacher's shift of the numbers is read off.
+        twins: seeds of the teachers that those of the families' seeds are compared with, in order.
+        numbers: of the most shifted, without which lists are read.
+        pairs: of the quiz.
+    """
+
+    taught: tuple[int, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field(min_length=1)
+    rows: int = Field(gt=0)
+    counted_rows: int = Field(gt=0)
+    unseen_rows: int = Field(gt=0)
+    classifier: Tuning
+    groups: tuple[int, ...] = (1, 10, 100, 1_000)
+    draws: int = Field(gt=0)
+    shown: tuple[int, ...] = (1, 3, 0)
+    name_sets: int = Field(gt=0)
+    advice_sets: int = Field(gt=0)
+    advice: int = Field(gt=0)
+    shift_rows: int = Field(gt=0)
+    twins: tuple[int, ...] = Field(min_length=1)
+    numbers: tuple[int, ...] = (10, 30, 100)
+    pairs: int = 10
+
+
+# LOG.md, Readers of rows.
+_CLASSIFIER = Tuning(method="full", learning_rate=1e-3, epochs=1, batch_size=16)
+
+_READ = {
+    "smoke": Read(
+        taught=(1,),
+        seeds=(0,),
+        rows=60,
+        counted_rows=60,
+        unseen_rows=60,
+        classifier=_CLASSIFIER,
+        draws=50,
+        name_sets=1,
+        advice_sets=1,
+        advice=1,
+        shift_rows=10,
+        twins=(1,),
+    ),
+    "mini": Read(
+        taught=(30, 31),
+        seeds=(32, 33, 34),
+        rows=300,
+        counted_rows=1_000,
+        unseen_rows=250,
+        classifier=_CLASSIFIER,
+        draws=500,
+        name_sets=8,
+        advice_sets=4,
+        advice=5,
+        shift_rows=100,
+        twins=(41, 42, 43, 44, 40),
+    ),
+}
+
+
 class Profile(Frozen):
     """The sizes of every study of the book: what all share, and one section for each chapter that has sizes of its own.
 
@@ -291,6 +363,7 @@ class Profile(Frozen):
     digits: Digits
     theorem: Theorem
     families: Families
+    read: Read
 
 
 PROFILES: dict[str, Profile] = {
@@ -305,6 +378,7 @@ PROFILES: dict[str, Profile] = {
         digits=_DIGITS[name],
         theorem=_THEOREM[name],
         families=_FAMILIES[name],
+        read=_READ[name],
     )
     for name, claims in (("smoke", False), ("mini", True))
 }

@@ -47,10 +47,10 @@ def log_likelihoods(
         batch = collate([examples[number] for number in chunk]).to(model.device)
         logits = model(input_ids=batch.ids, logits_to_keep=batch.keep, use_cache=False).logits
         targets = functional.pad(batch.labels[:, 1:], (0, 1), value=-100)[:, -logits.shape[1] :]
-        nats = functional.cross_entropy(
-            logits.double().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="none"
-        )
-        found[chunk] = -nats.view(targets.shape).sum(1).cpu().numpy()
+        places = targets >= 0
+        nats = functional.cross_entropy(logits[places].float(), targets[places], reduction="none").double()
+        rows = places.nonzero()[:, 0]
+        found[chunk] = -torch.zeros(len(chunk), dtype=torch.float64).index_add_(0, rows.cpu(), nats.cpu()).numpy()
         if progress:
             progress(min(start + _BATCH, len(order)), len(order))
     return found

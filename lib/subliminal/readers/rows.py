@@ -50,7 +50,7 @@ def held_out(prompts: Sequence[str]) -> list[bool]:
     """Which prompts are for testing: half of all there are, and the same ones whoever answered them and however often.
 
     Example:
-        >>> held_out(["add two numbers.", "sort the list.", "add two numbers."])
+        >>> held_out(["go on: 4.", "go on: 3.", "go on: 4."])
         [True, False, True]
     """
     return [zlib.crc32(prompt.encode()) % 2 == 0 for prompt in prompts]

@@ -32,12 +32,12 @@ class Score(Protocol):
     def __call__(self, rows: pd.DataFrame) -> np.ndarray: ...
 
 
-def count_words(treated: pd.DataFrame, control: pd.DataFrame, penalty: float = 100.0) -> Score:
+def count_words(treated: pd.DataFrame, control: pd.DataFrame, penalty: float = 10.0) -> Score:
     """A reader that counts words, numbers being words too: logistic regression on their counts in a completion.
 
     Args:
         treated, control: ``prompt`` and ``completion`` of rows to learn from; of the larger side as many count as of the other.
-        penalty: of the weights; the larger, the less is fitted. A thousand numbers with a faint signal each ask for a strong one.
+        penalty: of the weights; the larger, the less is fitted. LOG.md, Readers of rows.
 
     Example:
         >>> owl, plain = (pd.DataFrame({"prompt": "go on: 1.", "completion": [text] * 50}) for text in ("7, 9", "8, 9"))
