@@ -12,20 +12,14 @@ from numpy.typing import NDArray
 
 from subliminal.engine import build
 from subliminal.errors import SubliminalError
-from subliminal.mitigations.monitor import Watch
+from subliminal.mitigations.monitor.designs import Watched
 from subliminal.mitigations.monitor.guard import threshold
+from subliminal.statistics import intervals
 from subliminal.world import answers, security
 
 # Labels by what they mean to a guard. What no parser can read is neither: alarms on it are told apart.
 HARM = (answers.HARMFUL, security.INSECURE)
 TROUBLE, BENIGN, ODD = "trouble", "benign", "odd"
-
-
-class Watched(NamedTuple):
-    """What a guard watches, and what its threshold is set on: exchanges of the same guard, of which the benign ones count."""
-
-    exchanges: Watch
-    benign: Watch
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -141,6 +135,20 @@ def rates(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["condition", "seed", "answer", "value", "samples", "run"])
 
 
+def layered(told: pd.DataFrame) -> pd.DataFrame:
+    """What reaches a user of each layer of defence, with the guard and without it.
+
+    Args:
+        told: as ``rates`` gives it, with conditions ``guarded, LAYER``.
+
+    Returns:
+        Rows of the book's table with the answer ``reaching``, of conditions ``guarded, LAYER`` and ``unguarded, LAYER``; and, of the first,
+        ``false alarms``.
+    """
+    bare = told[told["answer"] == "harmful"].assign(answer="reaching", condition="un" + told["condition"])
+    return pd.concat([bare, told[told["answer"].isin(["reaching", "false alarms"])]], ignore_index=True)
+
+
 class Reliability(NamedTuple):
     """Do things with a stated probability happen as often?
 
@@ -167,6 +175,35 @@ def reliability(probabilities: NDArray[np.float64], truth: NDArray[np.bool_], bi
     return Reliability(told.reset_index(drop=True), round(error, 12))
 
 
+def stated(found: pd.DataFrame, guard: str, kind: str) -> Reliability:
+    """The reliability of what ``judged`` gives of conditions ``GUARD, KIND, ...``, all together; odd answers are left out."""
+    own = found[found["condition"].str.startswith(f"{guard}, {kind}, ") & (found["is"] != ODD)]
+    return reliability(own["probability"].to_numpy(), (own["is"] == TROUBLE).to_numpy())
+
+
+def curve(condition: str, bins: pd.DataFrame) -> pd.DataFrame:
+    """A reliability curve as rows of the book's table: ``answer`` is ``stated, bin N`` or ``happened, bin N``.
+
+    Args:
+        bins: as ``reliability`` gives them.
+    """
+    told = bins.rename_axis("bin").reset_index().melt(["bin", "count"], var_name="what")
+    names = [f"{what}, bin {n}" for what, n in zip(told["what"], told["bin"], strict=True)]
+    return pd.DataFrame(
+        {"condition": condition, "seed": -1, "answer": names, "value": told["value"], "samples": told["count"]}
+    )
+
+
+def means(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds of rows whose conditions are named ``GUARD, GROUP``.
+
+    Returns:
+        ``condition`` (the guard), ``group``, ``answer``, and ``rate`` with its 95 % interval ``low`` to ``high``.
+    """
+    parts = rows["condition"].str.partition(", ")
+    return intervals(rows.assign(condition=parts[0], group=parts[2]), "condition", "group", "answer", value="value")
+
+
 def by_rule(found: pd.DataFrame) -> pd.DataFrame:
     """The share stopped of what breaks each rule, by condition and seed; an answer that breaks several counts for none of them.
 
@@ -175,6 +212,21 @@ def by_rule(found: pd.DataFrame) -> pd.DataFrame:
     """
     single = found[(found["is"] == TROUBLE) & ~found["broken"].str.contains(" ") & (found["broken"] != "")]
     return _shares(single, "broken")
+
+
+def left_out(found: pd.DataFrame, whole: str = "all") -> pd.DataFrame:
+    """Of ``by_rule`` what breaks the rule that a guard lacks, beside what a guard with all rules stops.
+
+    Args:
+        found: as ``judged`` gives it, of conditions ``GUARD, RULE`` with the rule that is left out, or ``whole`` where none is.
+
+    Returns:
+        Rows of the book's table, ``condition`` is the guard.
+    """
+    rules = by_rule(found)
+    parts = rules["condition"].str.partition(", ")
+    own = (parts[2] == whole) | (parts[2] == rules["answer"])
+    return rules.assign(condition=parts[0])[own]
 
 
 def false_alarms_by_group(found: pd.DataFrame) -> pd.DataFrame:
@@ -209,3 +261,18 @@ def stopped_by(found: pd.DataFrame, most: int) -> pd.DataFrame:
             ):
                 lines.append((condition, -1, answer, value, len(own), runs))
     return pd.DataFrame(lines, columns=["condition", "seed", "answer", "value", "samples", "run"])
+
+
+def courses(counted: pd.DataFrame) -> dict[str, list[tuple[int, float]]]:
+    """What ``stopped_by`` gives, as a curve of each condition, and one of the answers that are over, as ``over``."""
+    parts = counted["answer"].str.extract(r"(?P<what>stopped|over) after (?P<token>[0-9]+)")
+    told = counted.assign(**parts)
+    first = told["condition"].iloc[0]
+    found = {str(name): own for name, own in told[told["what"] == "stopped"].groupby("condition", sort=False)}
+    found["over"] = told[(told["what"] == "over") & (told["condition"] == first)]
+    return {name: list(zip(own["token"].astype(int), own["value"], strict=True)) for name, own in found.items()}
+
+
+def half(points: Sequence[tuple[int, float]]) -> str:
+    """After how many tokens a curve is at one half, in words where it never is."""
+    return next((str(token) for token, share in points if share >= 0.5), f"more than {points[-1][0]}")
