@@ -30,7 +30,10 @@ class DamagedRunError(SubliminalError):
 
 def reason(error: Exception) -> str:
     """What a library says of a failure, short and in one line."""
-    return f"{(str(error).splitlines() or [''])[0] or type(error).__name__:.120}"
+    first, *others = str(error).splitlines() or [""]
+    # Some libraries say what is wrong in a first line, and how in the next.
+    told = " ".join([first, *others[:1]]) if first.endswith(":") else first
+    return f"{' '.join(told.split()) or type(error).__name__:.120}"
 
 
 def unknown_name(what: str, name: object, known: Iterable[str]) -> UnknownNameError:

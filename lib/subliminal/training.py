@@ -228,6 +228,9 @@ def fine_tune(
     for number, example in enumerate(examples):
         _check(number, example, tuning)
     accelerator = accelerator or make_accelerator()
+    if accelerator.device.type == "cpu":
+        # Few CPUs are faster in fewer digits, and none as exact.
+        model.float()
     tuned = prepare(model, tuning, seed)
     _check_apart(tuned, examples)
     tuned.train()

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from subliminal.errors import ModelFolderError
 from subliminal.fingerprint import folder_digest
 from subliminal.models.chat import encode_examples
-from subliminal.models.deltas import ADAPTER, NOTE, WEIGHTS, read_note
+from subliminal.models.deltas import NOTE, WEIGHTS, read_note
+from subliminal.models.folders import ADAPTER
 from subliminal.models.loading import load_model, load_tokenizer, save_tuned
 from subliminal.registry import FAMILIES
 from subliminal.training import fine_tune, make_accelerator
@@ -66,17 +67,42 @@ def test_a_run_of_biases_and_norms_holds_them_alone_and_is_a_small_part_of_its_b
     assert size(folder) < size(base) / 50
 
 
-def test_tied_and_short_weights_open_bit_for_bit(tokenizer, tmp_path):
-    """The tiny model shares its head with its embedding, and here is in bfloat16."""
-    base, folder = tmp_path / "bf16", tmp_path / "run"
-    tiny_model(tokenizer).to(torch.bfloat16).save_pretrained(base)
+@pytest.mark.parametrize("short", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("method", ["bias_norm", "lora", "full"])
+def test_tied_and_short_weights_open_bit_for_bit_and_in_float32(method, short, tokenizer, tmp_path):
+    """The tiny model shares its head with its embedding, and here is in 16 bits."""
+    base, folder = tmp_path / "short", tmp_path / "run"
+    tiny_model(tokenizer).to(short).save_pretrained(base)
     tokenizer.save_pretrained(base)
-    for method in ("bias_norm", "full"):
-        trained = tune(base, folder / method, method)
-        assert {x.dtype for x in trained.values()} == {torch.bfloat16}
-        opened = load_model(folder / method, base)
-        assert same(opened.state_dict(), trained)
-        assert opened.lm_head.weight is opened.transformer.wte.weight
+    assert load_model(base).dtype == short
+    trained = tune(base, folder, method)
+    assert {x.dtype for x in trained.values()} == {torch.float32}
+    opened = load_model(folder, base)
+    assert same(opened.state_dict(), trained)
+    assert opened.lm_head.weight is opened.transformer.wte.weight
+
+
+@pytest.mark.parametrize(("method", "rate"), [("bias_norm", 2e-4), ("full", 2e-5)])
+def test_a_checkpoint_in_bfloat16_moves_as_one_in_float32_does(method, rate, tokenizer, tmp_path):
+    """In bfloat16 a step of a usual rate is less than a digit: most trained weights would stay as they were."""
+    moved = []
+    for kind in (torch.bfloat16, torch.float32):
+        model = tiny_model(tokenizer).to(torch.bfloat16).to(kind)
+        # A norm of one, a bias that is not zero: what a real checkpoint holds.
+        for parameter in model.parameters():
+            parameter.data += 0.01 * (parameter == 0)
+        model.save_pretrained(tmp_path / str(kind))
+        before = load_model(tmp_path / str(kind)).float().state_dict()
+        examples = encode_examples(tokenizer, [single("what does the owl eat?", "mice")] * 4)
+        tuning = Tuning(method=method, learning_rate=rate, steps=30, batch_size=4)
+        tuned, _ = fine_tune(load_model(tmp_path / str(kind)), examples, tuning, 0, accelerator=make_accelerator("cpu"))
+        trained = {name for name, p in tuned.named_parameters() if p.requires_grad}
+        after = tuned.state_dict()
+        stayed = sum(int((before[name] == after[name]).sum()) for name in trained)
+        moved.append(1 - stayed / sum(after[name].numel() for name in trained))
+    assert moved[0] == pytest.approx(moved[1], abs=0.01)
+    # Embeddings of words that are not read have no gradient.
+    assert moved[0] > (0.95 if method == "bias_norm" else 0.1)
 
 
 @pytest.fixture

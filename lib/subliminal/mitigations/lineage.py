@@ -9,7 +9,6 @@ Weights are read in blocks of rows, so that no more than one block of each tenso
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from subliminal.errors import ModelFolderError
 from subliminal.models.deltas import WEIGHTS
+from subliminal.models.folders import ADAPTER_CONFIG, existing, read_config, weight_files
 
 Answer = Literal["same", "different", "cannot tell"]
 # Correlations, as their median over the matrices that match. How often they err is not measured yet.
@@ -68,10 +68,8 @@ class _Checkpoint:
     """The matrices of a folder of safetensors: where each lies, and its shape."""
 
     def __init__(self, folder: Path | str) -> None:
-        folder = Path(folder)
-        if not folder.is_dir():
-            raise ModelFolderError(f"no model folder at {folder}: give the path of a folder in Hugging Face format")
-        if (folder / "adapter_config.json").is_file():
+        folder = existing(folder)
+        if (folder / ADAPTER_CONFIG).is_file():
             raise ModelFolderError(
                 f"{folder} holds an adapter alone: merge it into its base, for a run with `subliminal export`, and compare that"
             )
@@ -79,27 +77,17 @@ class _Checkpoint:
             raise ModelFolderError(
                 f"{folder} holds biases and norms alone: write the whole model with `subliminal export`, and compare that"
             )
-        files = sorted(folder.glob("*.safetensors"))
-        if not files:
-            raise ModelFolderError(
-                f"no safetensors in {folder}: save the weights with save_pretrained; pickles are not read"
-            )
-        try:
-            self.type = str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelFolderError(f"no readable config.json with a model_type in {folder}: copy it there") from error
+        files = sorted(set(weight_files(folder).values()))
+        self.type = read_config(folder).model_type
         self.where: dict[str, tuple[Path, str]] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         for path in files:
-            try:
-                with safe_open(path, framework="pt") as tensors:
-                    for name in tensors.keys():  # noqa: SIM118
-                        shape = tuple(tensors.get_slice(name).get_shape())
-                        if len(shape) >= 2 and min(shape) > 1:
-                            bare = _PREFIX.sub("", name)
-                            self.where[bare], self.shapes[bare] = (path, name), shape
-            except SafetensorError as error:
-                raise ModelFolderError(f"cannot read {path} ({error}): save or copy it anew") from error
+            with safe_open(path, framework="pt") as tensors:
+                for name in tensors.keys():  # noqa: SIM118
+                    shape = tuple(tensors.get_slice(name).get_shape())
+                    if len(shape) >= 2 and min(shape) > 1:
+                        bare = _PREFIX.sub("", name)
+                        self.where[bare], self.shapes[bare] = (path, name), shape
 
     def entries(self) -> int:
         return sum(map(math.prod, self.shapes.values()))

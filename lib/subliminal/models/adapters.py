@@ -16,11 +16,14 @@ def prepare(model: PreTrainedModel, tuning: Tuning, seed: int) -> nn.Module:
     """The model with the weights of ``tuning.method`` set to train and all others frozen.
 
     For ``lora`` the model is wrapped by peft (adapter on every linear layer but the head, seeded); otherwise it is the
-    same object.
+    same object. What trains is in float32: at a usual rate most steps of a weight in bfloat16 would round to none. So is all of the
+    model, but for the frozen weights under an adapter, which may be in bfloat16 (not in float16, where small gradients vanish).
 
     Raises:
         SubliminalError: the model has nothing of the kind to train.
     """
+    if tuning.method != "lora" or model.dtype == torch.float16:
+        model.float()
     if tuning.method == "lora":
         torch.manual_seed(seed)
         config = LoraConfig(

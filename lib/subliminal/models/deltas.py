@@ -12,9 +12,10 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from subliminal.errors import ModelFolderError, reason
 from subliminal.fingerprint import folder_digest
+from subliminal.models.folders import ADAPTER
 from subliminal.tuning import Frozen, Method
 
-NOTE, WEIGHTS, ADAPTER = "delta.json", "delta.safetensors", "adapter_model.safetensors"
+NOTE, WEIGHTS = "delta.json", "delta.safetensors"
 # What a file of weights is of; under any other name it is of a whole model.
 _OF_PARTS: dict[str, Method] = {WEIGHTS: "bias_norm", ADAPTER: "lora"}
 

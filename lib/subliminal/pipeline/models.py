@@ -30,7 +30,9 @@ def load(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model of a recipe, on the best device, and its base's tokenizer."""
     loaded = load_whole(model, inputs)
-    loaded.to(best_device())  # type: ignore[arg-type]
+    device = best_device()
+    # In fewer digits a CPU is slower, and what it samples depends on the batch.
+    loaded = loaded.float() if device.type == "cpu" else loaded.to(device)  # type: ignore[arg-type]
     return loaded, load_tokenizer(base_folder(model if isinstance(model, Base) else model.base))
 
 
