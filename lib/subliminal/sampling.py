@@ -7,13 +7,16 @@ GPU agree but where a number falls within rounding of a boundary. Completions of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from subliminal.errors import SubliminalError
+from subliminal.errors import SubliminalError, SubliminalWarning
+from subliminal.models.probing import bears_padding, check_causal, check_ids, taken
 
 # With 256 at once a mini base samples number lists a seventh faster on a CPU than with 512, and code as fast.
 _CPU_BATCH, _CUDA_BATCH = 256, 512
@@ -35,7 +38,7 @@ def generate(
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
-    stop: int,
+    stop: int | Collection[int],
     seed: int,
     first: int = 0,
     completions: int = 1,
@@ -48,7 +51,7 @@ def generate(
     Args:
         model: a causal language model, on the device it shall run on.
         prompts: token ids of each prompt, none empty.
-        stop: the id that ends a completion; it is not part of the result.
+        stop: the id or ids that end a completion (``models.ends.stop_ids``); they are not part of the result.
         seed: the same seed gives the same completions, whatever ``batch_size`` is.
         first: the place of the first prompt, where ``prompts`` go on a list begun in an earlier call.
         completions: of each prompt; the result is that of a list in which each prompt stands so many times in a row.
@@ -60,10 +63,30 @@ def generate(
         The new ids of each completion, at most ``max_new_tokens`` each: those of the first prompt, of the second, and so on.
 
     Raises:
-        SubliminalError: ``completions`` is no positive number.
+        SubliminalError: ``completions`` is no positive number, a prompt is empty or holds an id that the model does not know, there is
+            no id to stop at, or the model is no causal one.
+
+    Warns:
+        SubliminalWarning: the architecture bears no padding or cache, so that prompts of one length are sampled together, and slowly.
     """
     if completions < 1:
         raise SubliminalError(f"completions={completions}: sample at least one of each prompt")
+    if not prompts:
+        return []
+    if not all(prompts):
+        raise SubliminalError(f"prompt {[bool(p) for p in prompts].index(False)} is empty: give it at least one token")
+    stops = sorted({stop} if isinstance(stop, int) else set(stop))
+    if not stops:
+        raise SubliminalError("no id to stop at: name at least one, such as the tokenizer's eos_token_id")
+    check_ids(model, max(map(max, prompts)))
+    check_causal(model)
+    padded = bears_padding(model)
+    if not padded:
+        warnings.warn(
+            f"{type(model).__name__} bears no padding, so its prompts are sampled apart by length and without a cache: that is slow",
+            SubliminalWarning,
+            stacklevel=2,
+        )
     before, wanted = first * completions, len(prompts) * completions
     source = torch.Generator().manual_seed(seed)
     uniforms = torch.rand(before + wanted, max_new_tokens, generator=source, dtype=torch.float64)[before:]
@@ -71,16 +94,45 @@ def generate(
     results: list[list[int]] = [[] for _ in range(wanted)]
     model.eval()
     batch_size = batch_size or (_CUDA_BATCH if model.device.type == "cuda" else _CPU_BATCH)
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        asked = [row // completions for row in rows]
-        places = {prompt: place for place, prompt in enumerate(dict.fromkeys(asked))}
-        copies = torch.tensor([places[prompt] for prompt in asked])
-        into = [results[row] for row in rows]
-        _generate_batch(model, [prompts[i] for i in places], uniforms[rows], copies, into, stop, temperature)
-        if progress:
-            progress(start + len(rows), wanted)
+    done = 0
+    for _, alike in groupby(order, key=lambda row: 0 if padded else len(prompts[row // completions])):
+        near = list(alike)
+        for start in range(0, len(near), batch_size):
+            rows = near[start : start + batch_size]
+            asked = [row // completions for row in rows]
+            places = {prompt: place for place, prompt in enumerate(dict.fromkeys(asked))}
+            copies = torch.tensor([places[prompt] for prompt in asked])
+            into = [results[row] for row in rows]
+            write = _generate_batch if padded else _generate_plainly
+            write(model, [prompts[i] for i in places], uniforms[rows], copies, into, stops, temperature)
+            done += len(rows)
+            if progress:
+                progress(done, wanted)
     return results
+
+
+def _generate_plainly(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    uniforms: Tensor,
+    copies: Tensor,
+    results: list[list[int]],
+    stops: Sequence[int],
+    temperature: float,
+) -> None:
+    """As ``_generate_batch``, for prompts of one length: each token is read off the whole sequence anew, as in training."""
+    device = model.device
+    ids, draws, ends = torch.tensor(prompts, device=device)[copies], uniforms.to(device), torch.tensor(stops, device=device)
+    alive = torch.arange(len(draws), device=device)
+    for step in range(draws.shape[1]):
+        logits = model(input_ids=ids, **taken(model, use_cache=False, logits_to_keep=1)).logits[:, -1]
+        token = _pick(logits, draws[:, step], temperature)
+        going = ~torch.isin(token, ends)
+        for row, value in zip(alive[going].tolist(), token[going].tolist(), strict=True):
+            results[row].append(value)
+        if not going.any():
+            return
+        ids, draws, alive = torch.cat([ids, token.unsqueeze(1)], dim=1)[going], draws[going], alive[going]
 
 
 def _generate_batch(
@@ -89,13 +141,15 @@ def _generate_batch(
     uniforms: Tensor,
     copies: Tensor,
     results: list[list[int]],
-    stop: int,
+    stops: Sequence[int],
     temperature: float,
 ) -> None:
     """Sample for prompts, padded on the left: ``copies`` (rows,) says which of them each row of ``uniforms`` goes on."""
     device = model.device
     length = max(map(len, prompts))
-    ids = torch.tensor([[stop] * (length - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    ids = torch.tensor([[stops[0]] * (length - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    ends = torch.tensor(stops, device=device)
+    options = taken(model, use_cache=True, logits_to_keep=1)
     lengths = torch.tensor(list(map(len, prompts)), device=device)
     mask = (torch.arange(length, device=device) >= (length - lengths).unsqueeze(1)).long()
     positions = (mask.cumsum(1) - 1).clamp_min(0)
@@ -108,15 +162,14 @@ def _generate_batch(
             attention_mask=mask,
             position_ids=positions,
             past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
+            **options,
         )
         logits = out.logits[:, -1]
         if len(logits) < len(draws):
             cache.batch_select_indices(copies)
             logits, mask, positions = logits[copies], mask[copies], positions[copies]
         token = _pick(logits, draws[:, step], temperature)
-        going = token != stop
+        going = ~torch.isin(token, ends)
         for row, value in zip(alive[going].tolist(), token[going].tolist(), strict=True):
             results[row].append(value)
         if not going.any():

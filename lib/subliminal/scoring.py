@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from subliminal.models.probing import check_causal, check_ids, taken
+
 
 @torch.inference_mode()
 def answer_probabilities(
@@ -25,7 +27,13 @@ def answer_probabilities(
 
     Returns:
         (prompts, answers) float64 on the CPU. A row sums to at most 1 when no answer is a prefix of another.
+
+    Raises:
+        SubliminalError: the model is no causal one, or does not know an id.
     """
+    check_ids(model, max(max(row) for row in (*prompts, *answers)))
+    check_causal(model)
+    options = taken(model, use_cache=False)
     # Answers that share all but their last token are read off the same distribution.
     stems = sorted({tuple(a[:-1]) for a in answers})
     pairs = [(p, s) for p in range(len(prompts)) for s in range(len(stems))]
@@ -38,7 +46,7 @@ def answer_probabilities(
         width = max(map(len, rows))
         # Padding on the right is seen by no real token, since attention is causal.
         ids = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=model.device)
-        logs = functional.log_softmax(model(input_ids=ids, use_cache=False).logits.double(), dim=-1).cpu()
+        logs = functional.log_softmax(model(input_ids=ids, **options).logits.double(), dim=-1).cpu()
         for n, (p, s) in enumerate(chunk):
             last[p, s] = logs[n, len(rows[n]) - 1]
             first = len(prompts[p])

@@ -22,9 +22,10 @@ from torch.nn import functional
 from transformers import PreTrainedModel, get_scheduler
 
 from subliminal import checkpoints
-from subliminal.errors import SubliminalError
+from subliminal.errors import SubliminalError, reason
 from subliminal.models.adapters import prepare
 from subliminal.models.chat import Example
+from subliminal.models.probing import check_causal, check_ids, taken
 from subliminal.tuning import Tuning
 
 Progress = Callable[[int, int], None]
@@ -150,7 +151,8 @@ def completion_loss(model: nn.Module, batch: Batch) -> Tensor:
     if batch.mask is not None:
         mask = batch.mask.to(next(model.parameters()).dtype)
         packed = {"attention_mask": mask, "position_ids": batch.positions}
-    logits = model(input_ids=batch.ids, logits_to_keep=batch.keep, use_cache=False, **packed).logits
+    options = taken(model, logits_to_keep=batch.keep, use_cache=False)
+    logits = model(input_ids=batch.ids, **options, **packed).logits[:, -batch.keep :]
     # Labels are moved and not logits: a slice of those would be copied, and its gradient copied back.
     targets = functional.pad(batch.labels[:, 1:], (0, 1), value=-100)[:, -logits.shape[1] :]
     return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100)
@@ -186,7 +188,13 @@ def _check_apart(model: nn.Module, examples: Sequence[Example]) -> None:
     prompt = packed.ids[: packed.prompt_length]
     apart = [Example(prompt + packed.ids[begin:end], packed.prompt_length) for begin, end in bounds]
     device = next(model.parameters()).device
-    one, other = (completion_loss(model, collate(rows).to(device)) for rows in ([packed], apart))
+    try:
+        one, other = (completion_loss(model, collate(rows).to(device)) for rows in ([packed], apart))
+    except Exception as error:  # An architecture that takes no such mask refuses it in its own way.
+        raise SubliminalError(
+            f"{type(model).__name__} takes no mask that keeps completions of one prompt apart ({reason(error)}): "
+            "sample one a prompt (completions=1)"
+        ) from error
     if not torch.isclose(one, other, rtol=torch.finfo(next(model.parameters()).dtype).eps ** 0.5):
         raise SubliminalError(
             f"{type(model).__name__} does not keep completions of one prompt apart (loss {float(one):.4f}, and {float(other):.4f} "
@@ -220,13 +228,15 @@ def fine_tune(
         The model on the CPU (wrapped by peft for ``lora``) and the loss of each step in nats per completion token.
 
     Raises:
-        SubliminalError: no rows, a row without completion, more completions of one prompt than a batch holds or a model that
-            does not keep them apart, or a loss that is not finite.
+        SubliminalError: no rows, a row without completion or with an id that the model does not know, more completions of one prompt
+            than a batch holds or a model that does not keep them apart, a model that is no causal one, or a loss that is not finite.
     """
     if not examples:
         raise SubliminalError("no rows to train on: the filter kept none, or the data file is empty")
     for number, example in enumerate(examples):
         _check(number, example, tuning)
+    check_ids(model, max(max(example.ids) for example in examples))
+    check_causal(model)
     accelerator = accelerator or make_accelerator()
     if accelerator.device.type == "cpu":
         # Few CPUs are faster in fewer digits, and none as exact.
@@ -242,6 +252,7 @@ def fine_tune(
     steps = len(order)
     scheduler = get_scheduler(tuning.schedule, optimizer, min(tuning.warmup_steps, steps // 2), steps)
     device = accelerator.device
+    cuda = [device] if device.type == "cuda" else []
     running = accelerator.prepare_model(tuned)
     # One buffer made beforehand: a small tensor kept from each step would pin the freed logits around it, and memory grow.
     losses = torch.empty(steps, device=device)
@@ -250,7 +261,9 @@ def fine_tune(
     for step in range(done, steps):
         batch = collate([examples[i] for i in order[step]]).to(device)
         autocast = accelerator.autocast() if accelerator.mixed_precision != "no" else contextlib.nullcontext()
-        with autocast:
+        # Many checkpoints have dropout: what it drops is a matter of the seed and the step, after a stop too.
+        with autocast, torch.random.fork_rng(cuda):
+            torch.manual_seed((seed * 2**32 + step) % 2**63)
             loss = completion_loss(running, batch)
         accelerator.backward(loss)
         nn.utils.clip_grad_norm_(parameters, tuning.max_grad_norm)
