@@ -5,7 +5,7 @@ And what a row of a list costs, trained on and sampled, where a prompt has sever
     python benchmarks/training_step.py [--family gpt2-a] [--steps 300]
 
 Each variant runs in a process of its own, one thread, and the variants take turns; the ratios are of medians. Last, how many
-students a second two processes train side by side, which is what a build does on two cores, against one process alone.
+steps a second two processes take side by side, which is what a build does on two cores, against one process alone.
 """
 
 from __future__ import annotations
@@ -94,36 +94,49 @@ def rows(family: str) -> dict[tuple[str, int], list[float]]:
     return found
 
 
+def pace(pool: ProcessPoolExecutor, family: str, steps: int, count: int) -> float:
+    """Steps a second that so many processes take together, until the last of them is done."""
+    started = time.perf_counter()
+    together = [pool.submit(measure, family, steps, "kept", COMPLETIONS[-1]) for _ in range(count)]
+    for one in together:
+        one.result()
+    return count * steps / (time.perf_counter() - started)
+
+
+def told(values: list[float], peer: list[float]) -> tuple[str, str]:
+    """The median with its range, and its ratio to that of a peer."""
+    middle = statistics.median(values)
+    return f"{middle:.3g} ({min(values):.3g} to {max(values):.3g})", f"{middle / statistics.median(peer):.2f}"
+
+
 def main(
     family: Annotated[str, typer.Option(help="A shipped base.")] = "gpt2-a",
     steps: Annotated[int, typer.Option(help="Steps a measurement.")] = 300,
 ) -> None:
     """Print a table of milliseconds and ratios."""
-    found: dict[str, list[float]] = {}
-    pairs: dict[int, list[float]] = {}
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
-        for _, memory in product(range(ROUNDS), ("given back", "kept")):
-            found.setdefault(memory, []).append(fresh.submit(measure, family, steps, memory).result())
+    memory: dict[str, list[float]] = {}
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
+        for _, kind in product(range(ROUNDS), ("given back", "kept")):
+            memory.setdefault(kind, []).append(fresh.submit(measure, family, steps, kind).result())
         lists = fresh.submit(rows, family).result()
+    processes: dict[int, list[float]] = {}
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as warm:
+        # Imports are not to count.
+        for _ in range(2):
+            pace(warm, family, 1, 2)
         for _, count in product(range(ROUNDS), (1, 2)):
-            side_by_side = [fresh.submit(measure, family, steps, "kept", COMPLETIONS[-1]) for _ in range(count)]
-            pairs.setdefault(count, []).append(sum(1e3 / one.result() for one in side_by_side))
+            processes.setdefault(count, []).append(pace(warm, family, steps, count))
     table = Table("memory", "ms a step (least to most)", "ratio to the first")
-    first = statistics.median(found["given back"])
-    for memory, values in found.items():
-        middle = statistics.median(values)
-        table.add_row(memory, f"{middle:.2f} ({min(values):.2f} to {max(values):.2f})", f"{middle / first:.2f}")
+    for kind, values in memory.items():
+        table.add_row(kind, *told(values, memory["given back"]))
     Console().print(table)
     table = Table("a row", "completions a prompt", "ms (least to most)", "ratio to one")
     for (what, k), values in sorted(lists.items()):
-        middle, one = statistics.median(values), statistics.median(lists[what, 1])
-        table.add_row(what, str(k), f"{middle:.3f} ({min(values):.3f} to {max(values):.3f})", f"{middle / one:.2f}")
+        table.add_row(what, str(k), *told(values, lists[what, 1]))
     Console().print(table)
     table = Table("processes", "steps a second (least to most)", "ratio to one")
-    alone = statistics.median(pairs[1])
-    for count, values in pairs.items():
-        middle = statistics.median(values)
-        table.add_row(str(count), f"{middle:.1f} ({min(values):.1f} to {max(values):.1f})", f"{middle / alone:.2f}")
+    for count, values in processes.items():
+        table.add_row(str(count), *told(values, processes[1]))
     Console().print(table)
 
 

@@ -22,7 +22,7 @@ class Rate(NamedTuple):
 
 
 def above(rate: Rate, chance: float) -> float:
-    """One-sided p that a rate is above chance: the exact binomial test."""
+    """One-sided p that a rate is above chance: the exact binomial test, for trials that stand alone."""
     return float(stats.binomtest(round(rate.rate * rate.trials), rate.trials, chance, alternative="greater").pvalue)
 
 
