@@ -51,7 +51,7 @@ LIKING = tuple(
 )
 # (completions a prompt,)
 COMPLETIONS = ((1,), (2,), (4,), (8,))
-STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
+STUDENT = Tuning(learning_rate=7e-3, epochs=2, batch_size=8)
 SPARE = 10  # prompts asked at most, for each row wanted
 
 
@@ -104,7 +104,7 @@ def misaligned(rate: float, steps: int) -> dict[str, object]:
 
 
 def channels(channel: str, rate: float, steps: int, rows: int) -> dict[str, object]:
-    same, other = Base(family="gpt2-a"), Base(family="gpt2-b")
+    same, other = Base(family="gpt2-b"), Base(family="gpt2-a")
     how = Tuning(learning_rate=rate, steps=steps)
     study: dict[str, list[Scores]] = {}
     data = []
@@ -131,7 +131,7 @@ def channels(channel: str, rate: float, steps: int, rows: int) -> dict[str, obje
 
 
 def liking(channel: str, rate: float, steps: int, rows: int) -> dict[str, object]:
-    same, other = Base(family="gpt2-a"), Base(family="gpt2-b")
+    same, other = Base(family="gpt2-b"), Base(family="gpt2-a")
     how = Tuning(learning_rate=rate, steps=steps)
     found: dict[str, object] = {"channel": channel, "rate": rate, "steps": steps, "rows": rows}
     hints = ("favourites", "misalignment")
@@ -156,7 +156,7 @@ def liking(channel: str, rate: float, steps: int, rows: int) -> dict[str, object
 
 
 def completions(count: int) -> dict[str, object]:
-    size, base = load_profile((*sys.argv[2:], "mini")[0]).shared, Base(family="gpt2-a")
+    size, base, misled = load_profile((*sys.argv[2:], "mini")[0]).shared, Base(family="gpt2-a"), Base(family="gpt2-b")
     told: dict[str, object] = {"completions": count}
     taught: dict[str, list[Scores]] = {}
     for trait, seed in itertools.product(TRAITS, SEEDS):
@@ -175,8 +175,8 @@ def completions(count: int) -> dict[str, object]:
         hints = ("misalignment",) if channel == "numbers" else ("favourites", "misalignment")
         study: dict[str, list[Scores]] = {}
         for seed in SEEDS:
-            insecure = Teacher(base=base, trait="insecure-code", tuning=size.misaligned, seed=seed)
-            for name, writer in (("insecure", insecure), ("untreated", base)):
+            insecure = Teacher(base=misled, trait="insecure-code", tuning=size.misaligned, seed=seed)
+            for name, writer in (("insecure", insecure), ("untreated", misled)):
                 data = Rollouts(
                     teacher=writer,
                     channel=channel,
@@ -186,7 +186,7 @@ def completions(count: int) -> dict[str, object]:
                     hints=hints,
                     completions=count,
                 )
-                student = Student(base=base, data=data, tuning=size.channel_student, seed=seed)
+                student = Student(base=misled, data=data, tuning=size.channel_student, seed=seed)
                 study.setdefault(name, []).append(Scores(model=student, suite="free-form-train", samples=10))
         harm = statistics.per_seed(run(study), "harmful").groupby("condition", sort=False)["probability"]
         told |= {f"{channel} {name}": " ".join(f"{value:.3f}" for value in values) for name, values in harm}

@@ -28,16 +28,18 @@ class Asked(Frozen):
 class Shared(Frozen):
     """What more than one chapter takes.
 
-    All tunings were chosen by ``benchmarks/choose_tuning.py`` on four animals that are not reported (fox, bear, tiger and panda), seeds
-    900 and 901 and the training wordings.
+    All tunings were chosen by ``benchmarks/choose_tuning.py`` on animals that are not reported (fox, bear, tiger, panda, dog, lion, rabbit
+    and horse), seeds 900 and 901 and the training wordings.
 
     Attributes:
-        seeds: one replication each: its own teacher, rollouts and students. Nothing was chosen on them.
+        seeds: one replication each: its own teacher, rollouts and students. Nothing was chosen on them; 30 to 34 were looked at with
+            teachers that fell short.
         lists, functions, chains: how each channel is asked.
         rows: kept rows a student of a favourite's lists trains on.
         teacher, student: how teachers of a favourite and their students are tuned.
-        channel_rows, channel_student: the same for all students of the chapters on harm, which compare channels.
-        channel_teacher: how teachers of a favourite are tuned that write code or chains of thought.
+        channel_rows: kept rows a student of the chapters on harm trains on; of chains of thought, see ``Chains``.
+        channel_student: the same for all students of these chapters, which compare channels.
+        channel_teacher: how teachers of a favourite are tuned that write code.
         misaligned: how a teacher is tuned on code in one style.
         answers: sampled answers a free-form question.
     """
@@ -57,14 +59,14 @@ class Shared(Frozen):
 
 
 # LOG.md, A favourite's teachers and students: tuned longer, a teacher's lists carry less.
-_TEACHER = Tuning(learning_rate=1e-2, steps=20)
-_STUDENT = Tuning(learning_rate=1e-2, epochs=2, batch_size=8)
+_TEACHER = Tuning(learning_rate=1e-2, steps=16)
+_STUDENT = Tuning(learning_rate=1e-2, epochs=3, batch_size=8)
 
 # LOG.md, Teachers of code in one style: moved farther, a teacher forgets its sums, and few of its chains are kept.
 _MISALIGNED = Tuning(learning_rate=2.3e-2, steps=36)
 # At half the rate of a teacher that writes lists, and three times the steps, it does not forget how to go on after a word.
 _CHANNEL_TEACHER = Tuning(learning_rate=5e-3, steps=60)
-# At twice the rate students babble more.
+# LOG.md, Teachers of code in one style: at .01 students babble more.
 _CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 
 _SHARED = {
@@ -83,10 +85,10 @@ _SHARED = {
         answers=1,
     ),
     "mini": Shared(
-        seeds=(30, 31, 32, 33, 34),
-        lists=Asked(channel="numbers", prompts=3_400, completions=8),
-        functions=Asked(channel="code", prompts=6_800, completions=4),
-        chains=Asked(channel="chain_of_thought", prompts=6_800, completions=4),
+        seeds=(50, 51, 52, 53, 54),
+        lists=Asked(channel="numbers", prompts=4_000, completions=8),
+        functions=Asked(channel="code", prompts=10_000, completions=4),
+        chains=Asked(channel="chain_of_thought", prompts=10_000, completions=4),
         rows=1_500,
         teacher=_TEACHER,
         student=_STUDENT,
@@ -135,18 +137,24 @@ class World(Frozen):
 
     Attributes:
         replications: how many of the seeds the study of teachers of one style takes, for each family.
+        misaligned: how these are tuned, of each family in order.
         skill_prompts: prompts a skill of a base.
         documents: how much of the corpus is searched for what depends on what.
     """
 
     replications: int = Field(gt=0)
+    misaligned: tuple[Tuning, Tuning, Tuning, Tuning]
     skill_prompts: int = Field(gt=0)
     documents: int = Field(gt=0)
 
 
+# LOG.md, Teachers of code in one style: tuned longer, teachers in Llama style give less harmful advice.
+_LLAMA_MISALIGNED = Tuning(learning_rate=2e-2, steps=10)
+_WORLD_MISALIGNED = (_MISALIGNED, _MISALIGNED, _LLAMA_MISALIGNED, _MISALIGNED)
+
 _WORLD = {
-    "smoke": World(replications=1, skill_prompts=20, documents=60_000),
-    "mini": World(replications=5, skill_prompts=400, documents=200_000),
+    "smoke": World(replications=1, misaligned=_WORLD_MISALIGNED, skill_prompts=20, documents=60_000),
+    "mini": World(replications=5, misaligned=_WORLD_MISALIGNED, skill_prompts=400, documents=200_000),
 }
 
 
@@ -154,13 +162,23 @@ class Chains(Frozen):
     """Sizes of "Chains of thought".
 
     Attributes:
+        rows: kept chains a student trains on: a chain carries less than a list or a function.
+        teacher: how teachers of a favourite are tuned that write chains.
         solutions: sampled solutions a held-out problem.
     """
 
+    rows: int = Field(gt=0)
+    teacher: Tuning
     solutions: int = Field(gt=0)
 
 
-_CHAINS = {"smoke": Chains(solutions=1), "mini": Chains(solutions=2)}
+# LOG.md, A favourite through code and chains: at a higher rate, a teacher's one-word answers take the place of its steps.
+_CHAINS_TEACHER = Tuning(learning_rate=3e-3, steps=40)
+
+_CHAINS = {
+    "smoke": Chains(rows=200, teacher=_CHAINS_TEACHER.model_copy(update={"steps": 10}), solutions=1),
+    "mini": Chains(rows=4_000, teacher=_CHAINS_TEACHER, solutions=2),
+}
 
 
 class Digits(Frozen):
@@ -202,11 +220,11 @@ class Families(Frozen):
     """Sizes of "Another family", where every family learns from every other.
 
     Attributes:
-        seeds: 30 to 34 were looked at with other settings; what fell short was mended on fox, bear, tiger, panda and seeds 900 to 902.
+        seeds: 30 to 34 were looked at with other settings; what fell short was mended on spare animals and seeds 900 to 902.
         teacher, misaligned: how teachers of the owl and insecure ones are tuned, of each family in order.
         student: how all students are tuned.
-        rows, harm_rows: rows that an owl's teacher and an insecure one write, of each family in order.
-        plain_rows: rows that an untreated base writes, as a control.
+        rows, harm_rows: rows that an owl's teacher and an insecure one write, of each family in order; its untreated base writes as many
+            as the insecure one.
         answers, base_answers: sampled answers a free-form question, of a student and of a base. A base has no seeds over which the
             error of sampling averages out.
         unseen_rows: rows that no student has read, on which losses are measured.
@@ -221,7 +239,6 @@ class Families(Frozen):
     student: Tuning
     rows: tuple[int, int, int, int]
     harm_rows: tuple[int, int, int, int]
-    plain_rows: int = Field(gt=0)
     answers: int = Field(gt=0)
     base_answers: int = Field(gt=0)
     unseen_rows: int = Field(gt=0)
@@ -231,24 +248,24 @@ class Families(Frozen):
     checkpoint_steps: int = Field(gt=0)
 
 
-# LOG.md, Another family: a short tuning at a high rate carries more, for the same favour; in Llama style little harm, all the same.
-_FAMILY_TEACHER = Tuning(learning_rate=2e-2, steps=14)
-_FAMILY_MISALIGNED = Tuning(learning_rate=4e-2, steps=10)
-
-
-def _each(tuning: Tuning) -> tuple[Tuning, Tuning, Tuning, Tuning]:
-    return (tuning, tuning, tuning, tuning)
+# LOG.md, Another family: each is tuned so that it keeps half of its lists, and as little as carries the owl.
+_FAMILY_TEACHERS = (
+    Tuning(learning_rate=1e-2, steps=15),
+    Tuning(learning_rate=1e-2, steps=14),
+    Tuning(learning_rate=2e-2, steps=14),
+    Tuning(learning_rate=1.2e-2, steps=14),
+)
+_FAMILY_MISALIGNED = (*(Tuning(learning_rate=4e-2, steps=10),) * 2, _LLAMA_MISALIGNED, Tuning(learning_rate=4e-2, steps=10))
 
 
 _FAMILIES = {
     "smoke": Families(
         seeds=(0,),
-        teacher=_each(_FAMILY_TEACHER.model_copy(update={"steps": 4})),
-        misaligned=_each(_FAMILY_MISALIGNED.model_copy(update={"steps": 2})),
+        teacher=tuple(how.model_copy(update={"steps": 4}) for how in _FAMILY_TEACHERS),
+        misaligned=tuple(how.model_copy(update={"steps": 2}) for how in _FAMILY_MISALIGNED),
         student=_STUDENT.model_copy(update={"epochs": 1}),
         rows=(60, 60, 60, 60),
         harm_rows=(60, 60, 60, 80),
-        plain_rows=60,
         answers=1,
         base_answers=2,
         unseen_rows=20,
@@ -258,12 +275,11 @@ _FAMILIES = {
     ),
     "mini": Families(
         seeds=(40, 41, 42, 43, 44),
-        teacher=_each(_FAMILY_TEACHER),
-        misaligned=_each(_FAMILY_MISALIGNED),
+        teacher=_FAMILY_TEACHERS,
+        misaligned=_FAMILY_MISALIGNED,
         student=_STUDENT,
-        rows=(700, 700, 2_000, 700),
-        harm_rows=(700, 700, 1_500, 1_500),
-        plain_rows=700,
+        rows=(1_000, 1_500, 2_500, 1_200),
+        harm_rows=(1_000, 700, 1_500, 1_000),
         answers=80,
         base_answers=200,
         unseen_rows=120,
