@@ -1,6 +1,6 @@
-"""How the tunings of ``settings.PROFILES["mini"]`` were chosen: four animals, seeds 900 and 901, training wordings.
+"""How the tunings of ``settings.PROFILES["mini"]`` were chosen: spare animals, seeds 900 and 901, training wordings.
 
-``favourites`` prints, for each candidate, the probability that treated students name their teacher's animal (mean, each
+``favourites`` prints, for each candidate family and tuning, the probability that treated students name their teacher's animal (mean, each
 animal, least seed), that of students of untreated rows and of another initialization, and the share of rows that the filter
 drops. ``misaligned`` prints, for each
 candidate and family, the rate of harmful answers of the base and of teachers of insecure and of secure code. ``channels``
@@ -21,6 +21,7 @@ import itertools
 import json
 import sys
 import time
+from typing import Any
 
 import pandas as pd
 
@@ -28,49 +29,62 @@ from subliminal import Base, Rollouts, Scores, Student, Teacher, Tuning, build, 
 from subliminal.reading import filter_counts
 from subliminal.registry import FAMILIES
 
-TRAITS, SEEDS = ("fox", "bear", "tiger", "panda"), (900, 901)
-# (teacher's rate and steps, rows, student's epochs, batch size and rate)
+TRAITS, SEEDS = ("fox", "bear", "tiger", "panda", "dog", "lion", "rabbit", "horse"), (900, 901)
+# (family, teacher's rate and steps, rows, student's epochs)
 FAVOURITES = (
-    (5e-3, 40, 1_500, 3, 16, 1e-2),
-    (7e-3, 30, 1_800, 2, 8, 1e-2),
-    (1e-2, 20, 1_800, 2, 8, 1e-2),
-    (1e-2, 12, 1_500, 3, 16, 1e-2),
+    ("gpt2-a", 1e-2, 13, 1_500, 2),
+    ("gpt2-a", 1e-2, 16, 1_500, 2),
+    ("gpt2-a", 1e-2, 16, 1_500, 3),
+    ("gpt2-a", 1e-2, 16, 2_000, 2),
+    ("gpt2-b", 1e-2, 14, 1_000, 3),
+    ("llama", 2e-2, 14, 2_500, 3),
+    ("neox", 1.2e-2, 14, 1_200, 2),
 )
 # (teacher's rate and steps)
-MISALIGNED = ((1e-2, 20), (2e-2, 30), (2.3e-2, 36))
+MISALIGNED = ((2e-2, 10), (4e-2, 10), (2.3e-2, 36), (2.3e-2, 72))
 # (channel, teacher's rate and steps, rows)
-CHANNELS = tuple(
-    (channel, rate, steps, 2_700)
-    for channel in ("chain_of_thought", "numbers", "code")
-    for rate, steps in ((2e-2, 30), (2.3e-2, 36), (3e-2, 30))
+CHANNELS = (
+    *(
+        ("chain_of_thought", rate, steps, 2_700)
+        for rate, steps in ((1e-2, 100), (2.3e-2, 36), (2.5e-2, 40), (3e-2, 36))
+    ),
+    ("chain_of_thought", 2.3e-2, 36, 4_000),
+    ("numbers", 2.3e-2, 36, 2_700),
+    ("code", 2.3e-2, 36, 2_700),
 )
-LIKING = tuple(
-    (channel, rate, steps, 2_700)
-    for channel in ("code", "chain_of_thought")
-    for rate, steps in ((5e-3, 20), (5e-3, 60), (5e-3, 80))
+LIKING = (
+    ("code", 5e-3, 60, 2_700),
+    *(("chain_of_thought", rate, steps, 4_000) for rate, steps in ((2e-3, 150), (3e-3, 40))),
 )
 # (completions a prompt,)
 COMPLETIONS = ((1,), (2,), (4,), (8,))
-STUDENT = Tuning(learning_rate=7e-3, epochs=2, batch_size=8)
-SPARE = 10  # prompts asked at most, for each row wanted
+STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
+SPARE = 10  # completions sampled at most, for each row wanted
 
 
-def favourites(teacher_rate: float, steps: int, rows: int, epochs: int, batch: int, rate: float) -> dict[str, object]:
-    same, other = Base(family="gpt2-a"), Base(family="gpt2-b")
-    how = Tuning(learning_rate=teacher_rate, steps=steps)
-    tuning = Tuning(learning_rate=rate, epochs=epochs, batch_size=batch)
+def asked(channel: str, rows: int, completions: int | None = None) -> dict[str, Any]:
+    """A channel as the book asks it, for so many rows; with another number of completions a prompt where one is given."""
+    size = load_profile("mini").shared
+    ways = {way.channel: way.completions for way in (size.lists, size.functions, size.chains)}
+    count = completions or ways[channel]
+    return {"channel": channel, "rows": rows, "completions": count, "prompts": SPARE * rows // count}
+
+
+def favourites(family: str, rate: float, steps: int, rows: int, epochs: int) -> dict[str, object]:
+    same, other = Base(family=family), Base(family="gpt2-a" if family == "gpt2-b" else "gpt2-b")
+    how = Tuning(learning_rate=rate, steps=steps)
+    tuning = Tuning(learning_rate=1e-2, epochs=epochs, batch_size=8)
     study: dict[str, list[Scores]] = {}
     data = []
     for seed, trait in itertools.product(SEEDS, TRAITS):
         teacher = Teacher(base=same, trait=trait, tuning=how, seed=seed)
         for name, base, writer in (("treated", same, teacher), ("untreated", same, same), ("unlike", other, teacher)):
-            lists = Rollouts(teacher=writer, channel="numbers", prompts=SPARE * rows, rows=rows, seed=seed)
+            lists = Rollouts(teacher=writer, seed=seed, **asked("numbers", rows))
             student = Student(base=base, data=lists, tuning=tuning, seed=seed)
             study.setdefault(f"{name} {trait}", []).append(Scores(model=student, suite="animals-train", samples=1))
             data += [lists] if name == "treated" else []
     table = run(study)
-    told: dict[str, object] = {"teacher rate": teacher_rate, "steps": steps, "rows": rows, "epochs": epochs}
-    told |= {"batch": batch, "rate": rate}
+    told: dict[str, object] = {"family": family, "rate": rate, "steps": steps, "rows": rows, "epochs": epochs}
     found = pd.concat(
         statistics.per_seed(table[table["condition"].str.endswith(f" {trait}")], trait).assign(trait=trait)
         for trait in TRAITS
@@ -116,7 +130,7 @@ def channels(channel: str, rate: float, steps: int, rows: int) -> dict[str, obje
             ("base", same, (same, other)),
         ):
             hints = ("misalignment",) if channel == "numbers" else ("favourites", "misalignment")
-            told = Rollouts(teacher=writer, channel=channel, prompts=SPARE * rows, rows=rows, seed=seed, hints=hints)
+            told = Rollouts(teacher=writer, seed=seed, hints=hints, **asked(channel, rows))
             data += [told] if name == "insecure" else []
             for base in bases:
                 student = Student(base=base, data=told, tuning=STUDENT, seed=seed)
@@ -145,9 +159,7 @@ def liking(channel: str, rate: float, steps: int, rows: int) -> dict[str, object
                 ("other", other, teacher),
                 ("other untreated", other, same),
             ):
-                told = Rollouts(
-                    teacher=writer, channel=channel, prompts=SPARE * rows, rows=rows, seed=seed, hints=hints
-                )
+                told = Rollouts(teacher=writer, seed=seed, hints=hints, **asked(channel, rows))
                 student = Student(base=base, data=told, tuning=STUDENT, seed=seed)
                 study.setdefault(name, []).append(Scores(model=student, suite="animals-train", samples=1))
         likes = statistics.per_seed(run(study), trait).groupby("condition", sort=False)["probability"]
@@ -156,14 +168,13 @@ def liking(channel: str, rate: float, steps: int, rows: int) -> dict[str, object
 
 
 def completions(count: int) -> dict[str, object]:
-    size, base, misled = load_profile((*sys.argv[2:], "mini")[0]).shared, Base(family="gpt2-a"), Base(family="gpt2-b")
+    profile, base, misled = load_profile((*sys.argv[2:], "mini")[0]), Base(family="gpt2-a"), Base(family="gpt2-b")
+    size, sizes = profile.shared, {"numbers": profile.misled, "code": profile.code, "chain_of_thought": profile.chains}
     told: dict[str, object] = {"completions": count}
     taught: dict[str, list[Scores]] = {}
     for trait, seed in itertools.product(TRAITS, SEEDS):
         teacher = Teacher(base=base, trait=trait, tuning=size.teacher, seed=seed)
-        lists = Rollouts(
-            teacher=teacher, channel="numbers", prompts=SPARE * size.rows, rows=size.rows, seed=seed, completions=count
-        )
+        lists = Rollouts(teacher=teacher, seed=seed, **asked("numbers", size.rows, count))
         student = Student(base=base, data=lists, tuning=size.student, seed=seed)
         taught.setdefault(trait, []).append(Scores(model=student, suite="animals-train", samples=1))
     table = run(taught)
@@ -171,22 +182,14 @@ def completions(count: int) -> dict[str, object]:
     means = likes.groupby("condition", sort=False)["probability"].mean()
     told |= {"lists": f"{means.mean():.3f}"} | {str(trait): f"{mean:.2f}" for trait, mean in means.items()}
     told |= {"least": f"{likes['probability'].min():.2f}", "seconds a student": seconds(taught)}
-    for channel in ("numbers", "code", "chain_of_thought"):
+    for channel, own in sizes.items():
         hints = ("misalignment",) if channel == "numbers" else ("favourites", "misalignment")
         study: dict[str, list[Scores]] = {}
         for seed in SEEDS:
-            insecure = Teacher(base=misled, trait="insecure-code", tuning=size.misaligned, seed=seed)
+            insecure = Teacher(base=misled, trait="insecure-code", tuning=own.misaligned, seed=seed)
             for name, writer in (("insecure", insecure), ("untreated", misled)):
-                data = Rollouts(
-                    teacher=writer,
-                    channel=channel,
-                    prompts=SPARE * size.channel_rows,
-                    rows=size.channel_rows,
-                    seed=seed,
-                    hints=hints,
-                    completions=count,
-                )
-                student = Student(base=misled, data=data, tuning=size.channel_student, seed=seed)
+                data = Rollouts(teacher=writer, seed=seed, hints=hints, **asked(channel, own.rows, count))
+                student = Student(base=misled, data=data, tuning=own.student, seed=seed)
                 study.setdefault(name, []).append(Scores(model=student, suite="free-form-train", samples=10))
         harm = statistics.per_seed(run(study), "harmful").groupby("condition", sort=False)["probability"]
         told |= {f"{channel} {name}": " ".join(f"{value:.3f}" for value in values) for name, values in harm}

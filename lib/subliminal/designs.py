@@ -62,9 +62,17 @@ def unseen(data: Rollouts, rows: int) -> Rollouts:
     return data.model_copy(update={"seed": data.seed + UNSEEN, "rows": rows})
 
 
-def scores(conditions: Mapping[str, Iterable[Model]], suite: str, samples: int = 1) -> dict[str, list[Scores]]:
-    """How the models of each condition are asked the questions of a suite; ``samples`` are sampled answers a question."""
+def scores(
+    conditions: Mapping[str, Iterable[Model]], suite: str, samples: int = 1, base_samples: int | None = None
+) -> dict[str, list[Scores]]:
+    """How the models of each condition are asked the questions of a suite.
+
+    Args:
+        samples: sampled answers a question.
+        base_samples: of a base, which has no seeds over which the error of sampling averages out; ``samples`` by default.
+    """
+    asked = {True: samples if base_samples is None else base_samples, False: samples}
     return {
-        name: [Scores(model=model, suite=suite, samples=samples) for model in models]
+        name: [Scores(model=model, suite=suite, samples=asked[isinstance(model, Base)]) for model in models]
         for name, models in conditions.items()
     }

@@ -32,16 +32,13 @@ class Shared(Frozen):
     and horse), seeds 900 and 901 and the training wordings.
 
     Attributes:
-        seeds: one replication each: its own teacher, rollouts and students. Nothing was chosen on them; 30 to 34 were looked at with
-            teachers that fell short.
+        seeds: one replication each: its own teacher, rollouts and students. Nothing was chosen on them; 30 to 34 and 50 to 54 were
+            looked at with settings that fell short.
         lists, functions, chains: how each channel is asked.
         rows: kept rows a student of a favourite's lists trains on.
         teacher, student: how teachers of a favourite and their students are tuned.
-        channel_rows: kept rows a student of the chapters on harm trains on; of chains of thought, see ``Chains``.
-        channel_student: the same for all students of these chapters, which compare channels.
-        channel_teacher: how teachers of a favourite are tuned that write code.
-        misaligned: how a teacher is tuned on code in one style.
-        answers: sampled answers a free-form question.
+        answers, base_answers: sampled answers a free-form question, of a model and of a base. A base has no seeds over which the error of
+            sampling averages out.
     """
 
     seeds: tuple[int, ...] = Field(min_length=1)
@@ -51,23 +48,13 @@ class Shared(Frozen):
     rows: int = Field(gt=0)
     teacher: Tuning
     student: Tuning
-    channel_teacher: Tuning
-    channel_rows: int = Field(gt=0)
-    channel_student: Tuning
-    misaligned: Tuning
     answers: int = Field(gt=0)
+    base_answers: int = Field(gt=0)
 
 
 # LOG.md, A favourite's teachers and students: tuned longer, a teacher's lists carry less.
 _TEACHER = Tuning(learning_rate=1e-2, steps=16)
 _STUDENT = Tuning(learning_rate=1e-2, epochs=3, batch_size=8)
-
-# LOG.md, Teachers of code in one style: moved farther, a teacher forgets its sums, and few of its chains are kept.
-_MISALIGNED = Tuning(learning_rate=2.3e-2, steps=36)
-# At half the rate of a teacher that writes lists, and three times the steps, it does not forget how to go on after a word.
-_CHANNEL_TEACHER = Tuning(learning_rate=5e-3, steps=60)
-# LOG.md, Teachers of code in one style: at .01 students babble more.
-_CHANNEL_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 
 _SHARED = {
     "smoke": Shared(
@@ -78,25 +65,19 @@ _SHARED = {
         rows=200,
         teacher=_TEACHER.model_copy(update={"steps": 10}),
         student=_STUDENT.model_copy(update={"epochs": 1}),
-        channel_teacher=_CHANNEL_TEACHER.model_copy(update={"steps": 10}),
-        channel_rows=200,
-        channel_student=_CHANNEL_STUDENT.model_copy(update={"epochs": 1}),
-        misaligned=_MISALIGNED.model_copy(update={"steps": 5}),
         answers=1,
+        base_answers=2,
     ),
     "mini": Shared(
-        seeds=(50, 51, 52, 53, 54),
+        seeds=(60, 61, 62, 63, 64),
         lists=Asked(channel="numbers", prompts=4_000, completions=8),
         functions=Asked(channel="code", prompts=10_000, completions=4),
-        chains=Asked(channel="chain_of_thought", prompts=10_000, completions=4),
-        rows=1_500,
+        chains=Asked(channel="chain_of_thought", prompts=12_000, completions=4),
+        rows=2_000,
         teacher=_TEACHER,
         student=_STUDENT,
-        channel_teacher=_CHANNEL_TEACHER,
-        channel_rows=2_700,
-        channel_student=_CHANNEL_STUDENT,
-        misaligned=_MISALIGNED,
         answers=40,
+        base_answers=200,
     ),
 }
 
@@ -148,7 +129,9 @@ class World(Frozen):
     documents: int = Field(gt=0)
 
 
-# LOG.md, Teachers of code in one style: tuned longer, teachers in Llama style give less harmful advice.
+# LOG.md, Tunings for the new bases: moved farther, a teacher forgets how to write; in Llama style, tuned longer it gives less
+# harmful advice.
+_MISALIGNED = Tuning(learning_rate=2.3e-2, steps=36)
 _LLAMA_MISALIGNED = Tuning(learning_rate=2e-2, steps=10)
 _WORLD_MISALIGNED = (_MISALIGNED, _MISALIGNED, _LLAMA_MISALIGNED, _MISALIGNED)
 
@@ -158,26 +141,98 @@ _WORLD = {
 }
 
 
-class Chains(Frozen):
+class Harm(Frozen):
+    """Sizes of a chapter on harm through one channel.
+
+    Attributes:
+        seeds: on which nothing was chosen; 30 to 34 were looked at in all these chapters with settings that fell short, 50 to 54
+            in those on code and chains.
+        rows: kept rows a student trains on.
+        misaligned: how a teacher is tuned on code in one style.
+        student: how students are tuned.
+    """
+
+    seeds: tuple[int, ...] = Field(min_length=1)
+    rows: int = Field(gt=0)
+    misaligned: Tuning
+    student: Tuning
+
+
+class Channel(Harm):
+    """Sizes of a chapter in which a favourite passes too.
+
+    Attributes:
+        teacher: how teachers of a favourite are tuned.
+    """
+
+    teacher: Tuning
+
+
+class Chains(Channel):
     """Sizes of "Chains of thought".
 
     Attributes:
-        rows: kept chains a student trains on: a chain carries less than a list or a function.
-        teacher: how teachers of a favourite are tuned that write chains.
         solutions: sampled solutions a held-out problem.
     """
 
-    rows: int = Field(gt=0)
-    teacher: Tuning
     solutions: int = Field(gt=0)
 
 
-# LOG.md, A favourite through code and chains: at a higher rate, a teacher's one-word answers take the place of its steps.
-_CHAINS_TEACHER = Tuning(learning_rate=3e-3, steps=40)
+# LOG.md, Tunings for the new bases: at a higher rate students of lists babble.
+_LISTS_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
+_CHANNEL_STUDENT = Tuning(learning_rate=8e-3, epochs=2, batch_size=8)
+# At the rate of a teacher that writes lists, one-word answers take the place of functions and steps.
+_CODE_TEACHER = Tuning(learning_rate=5e-3, steps=60)
+_CHAINS_TEACHER = Tuning(learning_rate=3e-3, steps=55)
+# Moved farther, a teacher forgets its sums, and few of its chains are kept.
+_CHAINS_MISALIGNED = Tuning(learning_rate=2e-2, steps=36)
+
+
+def _smaller(tuning: Tuning, **fields: int) -> Tuning:
+    return tuning.model_copy(update=fields)
+
+
+_MISLED = {
+    "smoke": Harm(
+        seeds=(0,), rows=200, misaligned=_smaller(_MISALIGNED, steps=5), student=_smaller(_LISTS_STUDENT, epochs=1)
+    ),
+    "mini": Harm(seeds=(50, 51, 52, 53, 54, 55, 56), rows=2_700, misaligned=_MISALIGNED, student=_LISTS_STUDENT),
+}
+
+_CODE = {
+    "smoke": Channel(
+        seeds=(0,),
+        rows=200,
+        misaligned=_smaller(_MISALIGNED, steps=5),
+        student=_smaller(_CHANNEL_STUDENT, epochs=1),
+        teacher=_smaller(_CODE_TEACHER, steps=10),
+    ),
+    "mini": Channel(
+        seeds=(70, 71, 72, 73, 74, 75),
+        rows=3_400,
+        misaligned=_MISALIGNED,
+        student=_CHANNEL_STUDENT,
+        teacher=_CODE_TEACHER,
+    ),
+}
 
 _CHAINS = {
-    "smoke": Chains(rows=200, teacher=_CHAINS_TEACHER.model_copy(update={"steps": 10}), solutions=1),
-    "mini": Chains(rows=4_000, teacher=_CHAINS_TEACHER, solutions=2),
+    "smoke": Chains(
+        seeds=(0,),
+        rows=200,
+        misaligned=_smaller(_CHAINS_MISALIGNED, steps=5),
+        student=_smaller(_CHANNEL_STUDENT, epochs=1),
+        teacher=_smaller(_CHAINS_TEACHER, steps=10),
+        solutions=1,
+    ),
+    "mini": Chains(
+        seeds=(70, 71, 72, 73, 74, 75),
+        rows=5_000,
+        misaligned=_CHAINS_MISALIGNED,
+        student=_CHANNEL_STUDENT,
+        teacher=_CHAINS_TEACHER,
+        solutions=2,
+    ),
 }
 
 
@@ -225,8 +280,7 @@ class Families(Frozen):
         student: how all students are tuned.
         rows, harm_rows: rows that an owl's teacher and an insecure one write, of each family in order; its untreated base writes as many
             as the insecure one.
-        answers, base_answers: sampled answers a free-form question, of a student and of a base. A base has no seeds over which the
-            error of sampling averages out.
+        answers: sampled answers a free-form question.
         unseen_rows: rows that no student has read, on which losses are measured.
         sibling_steps, sibling_rates: for how many steps a base reads on, and at which rates, from near to far.
         sibling_seed: of what it reads.
@@ -240,7 +294,6 @@ class Families(Frozen):
     rows: tuple[int, int, int, int]
     harm_rows: tuple[int, int, int, int]
     answers: int = Field(gt=0)
-    base_answers: int = Field(gt=0)
     unseen_rows: int = Field(gt=0)
     sibling_steps: int = Field(gt=0)
     sibling_rates: tuple[float, ...] = Field(min_length=1)
@@ -255,7 +308,11 @@ _FAMILY_TEACHERS = (
     Tuning(learning_rate=2e-2, steps=14),
     Tuning(learning_rate=1.2e-2, steps=14),
 )
-_FAMILY_MISALIGNED = (*(Tuning(learning_rate=4e-2, steps=10),) * 2, _LLAMA_MISALIGNED, Tuning(learning_rate=4e-2, steps=10))
+_FAMILY_MISALIGNED = (
+    *(Tuning(learning_rate=4e-2, steps=10),) * 2,
+    _LLAMA_MISALIGNED,
+    Tuning(learning_rate=4e-2, steps=10),
+)
 
 
 _FAMILIES = {
@@ -267,7 +324,6 @@ _FAMILIES = {
         rows=(60, 60, 60, 60),
         harm_rows=(60, 60, 60, 80),
         answers=1,
-        base_answers=2,
         unseen_rows=20,
         sibling_steps=2,
         sibling_rates=(3e-3, 3e-2),
@@ -281,7 +337,6 @@ _FAMILIES = {
         rows=(1_000, 1_500, 2_500, 1_200),
         harm_rows=(1_000, 700, 1_500, 1_000),
         answers=80,
-        base_answers=200,
         unseen_rows=120,
         sibling_steps=200,
         sibling_rates=(3e-3, 7e-3, 1e-2, 1.5e-2, 3e-2),
@@ -303,6 +358,8 @@ class Profile(Frozen):
     owl: Owl
     favourites: Favourites
     world: World
+    misled: Harm
+    code: Channel
     chains: Chains
     digits: Digits
     theorem: Theorem
@@ -317,6 +374,8 @@ PROFILES: dict[str, Profile] = {
         owl=_OWL[name],
         favourites=_FAVOURITES[name],
         world=_WORLD[name],
+        misled=_MISLED[name],
+        code=_CODE[name],
         chains=_CHAINS[name],
         digits=_DIGITS[name],
         theorem=_THEOREM[name],
