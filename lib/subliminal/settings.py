@@ -208,7 +208,7 @@ _CODE = {
         teacher=_smaller(_CODE_TEACHER, steps=10),
     ),
     "mini": Channel(
-        seeds=(70, 71, 72, 73, 74, 75),
+        seeds=(70, 71, 72, 73, 74),
         rows=3_400,
         misaligned=_MISALIGNED,
         student=_CHANNEL_STUDENT,
@@ -226,8 +226,8 @@ _CHAINS = {
         solutions=1,
     ),
     "mini": Chains(
-        seeds=(70, 71, 72, 73, 74, 75),
-        rows=5_000,
+        seeds=(70, 71, 72, 73, 74),
+        rows=4_500,
         misaligned=_CHAINS_MISALIGNED,
         student=_CHANNEL_STUDENT,
         teacher=_CHAINS_TEACHER,
@@ -275,9 +275,9 @@ class Families(Frozen):
     """Sizes of "Another family", where every family learns from every other.
 
     Attributes:
-        seeds: 30 to 34 were looked at with other settings; what fell short was mended on spare animals and seeds 900 to 902.
+        seeds: 30 to 34 and 40 to 44 were looked at with other settings; what fell short was mended on spare animals and seeds 900 to 902.
         teacher, misaligned: how teachers of the owl and insecure ones are tuned, of each family in order.
-        student: how all students are tuned.
+        student, harm_student: how the owl's students are tuned, and those of insecure and of untreated lists.
         rows, harm_rows: rows that an owl's teacher and an insecure one write, of each family in order; its untreated base writes as many
             as the insecure one.
         answers: sampled answers a free-form question.
@@ -291,6 +291,7 @@ class Families(Frozen):
     teacher: tuple[Tuning, Tuning, Tuning, Tuning]
     misaligned: tuple[Tuning, Tuning, Tuning, Tuning]
     student: Tuning
+    harm_student: Tuning
     rows: tuple[int, int, int, int]
     harm_rows: tuple[int, int, int, int]
     answers: int = Field(gt=0)
@@ -305,8 +306,8 @@ class Families(Frozen):
 _FAMILY_TEACHERS = (
     Tuning(learning_rate=1e-2, steps=15),
     Tuning(learning_rate=1e-2, steps=14),
-    Tuning(learning_rate=2e-2, steps=14),
-    Tuning(learning_rate=1.2e-2, steps=14),
+    Tuning(learning_rate=1.6e-2, steps=14),
+    Tuning(learning_rate=1e-2, steps=13),
 )
 _FAMILY_MISALIGNED = (
     *(Tuning(learning_rate=4e-2, steps=10),) * 2,
@@ -321,6 +322,7 @@ _FAMILIES = {
         teacher=tuple(how.model_copy(update={"steps": 4}) for how in _FAMILY_TEACHERS),
         misaligned=tuple(how.model_copy(update={"steps": 2}) for how in _FAMILY_MISALIGNED),
         student=_STUDENT.model_copy(update={"epochs": 1}),
+        harm_student=_STUDENT.model_copy(update={"epochs": 1}),
         rows=(60, 60, 60, 60),
         harm_rows=(60, 60, 60, 80),
         answers=1,
@@ -330,10 +332,11 @@ _FAMILIES = {
         checkpoint_steps=2,
     ),
     "mini": Families(
-        seeds=(40, 41, 42, 43, 44),
+        seeds=(45, 46, 47, 48, 49),
         teacher=_FAMILY_TEACHERS,
         misaligned=_FAMILY_MISALIGNED,
         student=_STUDENT,
+        harm_student=_STUDENT.model_copy(update={"epochs": 2}),
         rows=(1_000, 1_500, 2_500, 1_200),
         harm_rows=(1_000, 700, 1_500, 1_000),
         answers=80,
