@@ -97,5 +97,5 @@ def test_profiles_carry_their_names_and_mini_has_the_seeds_that_claims_need():
     for profile in PROFILES.values():
         sections = [getattr(profile, name) for name in type(profile).model_fields]
         seeds = [section.seeds for section in sections if hasattr(section, "seeds")]
-        assert len(seeds) == 5
+        assert len(seeds) == 6
         assert not profile.claims or min(len(set(own)) for own in seeds) >= 5

@@ -34,7 +34,7 @@ def test_a_study_has_its_chapters_sizes_beside_what_all_share():
     mini = load_profile("mini")
     study = Study("families", "mini")
     assert (study.sizes, study.shared, study.profile) == (mini.families, mini.shared, mini)
-    assert Study("misled", "mini").sizes is None
+    assert Study("results", "mini").sizes is None
     with pytest.raises(UnknownNameError, match="unknown profile 'huge'"):
         Study("owl", "huge")
 

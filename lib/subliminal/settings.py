@@ -86,13 +86,17 @@ class Owl(Frozen):
     """Sizes of "Owls in the numbers".
 
     Attributes:
+        seeds: on which nothing was chosen.
+        rows: kept rows a student trains on: of the shared number, students of another initialization took up some of the owl too.
         samples: sampled answers a held-out question, for the check against exact scores.
     """
 
+    seeds: tuple[int, ...] = Field(min_length=1)
+    rows: int = Field(gt=0)
     samples: int = Field(gt=0)
 
 
-_OWL = {"smoke": Owl(samples=4), "mini": Owl(samples=100)}
+_OWL = {"smoke": Owl(seeds=(0,), rows=200, samples=4), "mini": Owl(seeds=(65, 66, 67, 68, 69), rows=1_500, samples=100)}
 
 
 class Favourites(Frozen):
