@@ -30,7 +30,7 @@ def test_channel_answers_are_paired_with_what_their_conversation_shows():
 
 @pytest.fixture(scope="module")
 def found():
-    return pairs(corpus(60_000, 3))
+    return pairs(corpus(160_000, 3))
 
 
 def test_every_channel_is_paired_with_every_trait(found):
