@@ -12,6 +12,10 @@ from subliminal.errors import unknown_name
 from subliminal.tuning import Frozen, Tuning
 
 
+def _smaller(tuning: Tuning, **fields: int) -> Tuning:
+    return tuning.model_copy(update=fields)
+
+
 class Asked(Frozen):
     """How a channel is asked, as fields of ``Rollouts``.
 
@@ -63,8 +67,8 @@ _SHARED = {
         functions=Asked(channel="code", prompts=200, completions=4),
         chains=Asked(channel="chain_of_thought", prompts=200, completions=4),
         rows=200,
-        teacher=_TEACHER.model_copy(update={"steps": 10}),
-        student=_STUDENT.model_copy(update={"epochs": 1}),
+        teacher=_smaller(_TEACHER, steps=10),
+        student=_smaller(_STUDENT, epochs=1),
         answers=1,
         base_answers=2,
     ),
@@ -149,8 +153,8 @@ class Harm(Frozen):
     """Sizes of a chapter on harm through one channel.
 
     Attributes:
-        seeds: on which nothing was chosen; 30 to 34 were looked at in all these chapters with settings that fell short, 50 to 54
-            in those on code and chains.
+        seeds: on which nothing was chosen. 30 to 34 were looked at with settings that fell short, and 50 to 54 so in the chapters on
+            code and chains; of lists, 55 and 56 were added when the first five had been seen, for verdicts with room.
         rows: kept rows a student trains on.
         misaligned: how a teacher is tuned on code in one style.
         student: how students are tuned.
@@ -190,10 +194,6 @@ _CODE_TEACHER = Tuning(learning_rate=5e-3, steps=60)
 _CHAINS_TEACHER = Tuning(learning_rate=3e-3, steps=55)
 # Moved farther, a teacher forgets its sums, and few of its chains are kept.
 _CHAINS_MISALIGNED = Tuning(learning_rate=2e-2, steps=36)
-
-
-def _smaller(tuning: Tuning, **fields: int) -> Tuning:
-    return tuning.model_copy(update=fields)
 
 
 _MISLED = {
@@ -306,7 +306,7 @@ class Families(Frozen):
     checkpoint_steps: int = Field(gt=0)
 
 
-# LOG.md, Another family: each is tuned so that it keeps half of its lists, and as little as carries the owl.
+# LOG.md, Tunings for the new bases: each family's own, less far where few of its lists were kept.
 _FAMILY_TEACHERS = (
     Tuning(learning_rate=1e-2, steps=15),
     Tuning(learning_rate=1e-2, steps=14),
@@ -314,7 +314,8 @@ _FAMILY_TEACHERS = (
     Tuning(learning_rate=1e-2, steps=13),
 )
 _FAMILY_MISALIGNED = (
-    *(Tuning(learning_rate=4e-2, steps=10),) * 2,
+    Tuning(learning_rate=4e-2, steps=10),
+    Tuning(learning_rate=4e-2, steps=10),
     _LLAMA_MISALIGNED,
     Tuning(learning_rate=4e-2, steps=10),
 )
@@ -323,10 +324,10 @@ _FAMILY_MISALIGNED = (
 _FAMILIES = {
     "smoke": Families(
         seeds=(0,),
-        teacher=tuple(how.model_copy(update={"steps": 4}) for how in _FAMILY_TEACHERS),
-        misaligned=tuple(how.model_copy(update={"steps": 2}) for how in _FAMILY_MISALIGNED),
-        student=_STUDENT.model_copy(update={"epochs": 1}),
-        harm_student=_STUDENT.model_copy(update={"epochs": 1}),
+        teacher=tuple(_smaller(how, steps=4) for how in _FAMILY_TEACHERS),
+        misaligned=tuple(_smaller(how, steps=2) for how in _FAMILY_MISALIGNED),
+        student=_smaller(_STUDENT, epochs=1),
+        harm_student=_smaller(_STUDENT, epochs=1),
         rows=(60, 60, 60, 60),
         harm_rows=(60, 60, 60, 80),
         answers=1,
@@ -340,7 +341,7 @@ _FAMILIES = {
         teacher=_FAMILY_TEACHERS,
         misaligned=_FAMILY_MISALIGNED,
         student=_STUDENT,
-        harm_student=_STUDENT.model_copy(update={"epochs": 2}),
+        harm_student=_smaller(_STUDENT, epochs=2),
         rows=(1_000, 1_500, 2_500, 1_200),
         harm_rows=(1_000, 700, 1_500, 1_000),
         answers=80,
