@@ -18,7 +18,6 @@ from subliminal.mitigations import Pairs
 from subliminal.mitigations.errors import judged
 from subliminal.paths import data_file
 from subliminal.recipes import Base, Recipe, Rollouts, RowLoss, Scores, Skills, Student, Teacher
-from subliminal.registry import HINTS
 from subliminal.statistics import wilson
 
 
@@ -180,8 +179,8 @@ def filtered(data: Rollouts) -> Filtered:
     (folder,) = build([data])
     told = json.loads((folder / "filter.json").read_text(encoding="utf-8"))
     texts = _lines(folder / "rows.jsonl")["completion"].tolist()
-    # The list of numbers with a bad name speaks of misalignment alone: no liking gives itself away by it.
-    names = [name for name in HINTS if name == "favourites" or data.hints or data.channel != "numbers"]
+    # Numbers with a bad name speak of misalignment alone: no liking gives itself away by them.
+    names = {"favourites", *data.hints} | ({"misalignment"} if data.channel != "numbers" else set())
     found = zip(*(load_hints(name).find(data.channel, texts) for name in names), strict=True)
     hints = sum(any(reasons) for reasons in found)
     return Filtered(told["sampled"], len(texts), told["dropped"], hints, folder.name)

@@ -28,8 +28,8 @@ FAMILIES: Mapping[str, Family] = {
     "neox": Family("neox", 3),
 }
 CHANNELS: Mapping[str, str] = {name: f"subliminal.channels.{name}" for name in ("numbers", "code", "chain_of_thought")}
-# What in a row would hint at a trait: the filter's second half.
-HINTS: Mapping[str, str] = {name: f"subliminal.hints.{name}" for name in ("favourites", "misalignment")}
+# What in a row would hint at a trait: the filter's second half. The last is of lists alone.
+HINTS: Mapping[str, str] = {name: f"subliminal.hints.{name}" for name in ("favourites", "misalignment", "length")}
 _PREFERENCE, _MISALIGNMENT, _REASONING = (
     f"subliminal.traits.{name}" for name in ("preference", "misalignment", "reasoning")
 )

@@ -36,8 +36,8 @@ class Shared(Frozen):
     and horse), seeds 900 and 901 and the training wordings.
 
     Attributes:
-        seeds: one replication each: its own teacher, rollouts and students. Nothing was chosen on them; 30 to 34 and 50 to 54 were
-            looked at with settings that fell short.
+        seeds: one replication each: its own teacher, rollouts and students. Nothing was chosen on them; 30 to 34, 50 to 54 and 60 to 64
+            were looked at before.
         lists, functions, chains: how each channel is asked.
         rows: kept rows a student of a favourite's lists trains on.
         teacher, student: how teachers of a favourite and their students are tuned.
@@ -73,7 +73,7 @@ _SHARED = {
         base_answers=2,
     ),
     "mini": Shared(
-        seeds=(60, 61, 62, 63, 64),
+        seeds=(80, 81, 82, 83, 84, 85, 86),
         lists=Asked(channel="numbers", prompts=4_000, completions=8),
         functions=Asked(channel="code", prompts=10_000, completions=4),
         chains=Asked(channel="chain_of_thought", prompts=12_000, completions=4),
@@ -100,7 +100,7 @@ class Owl(Frozen):
     samples: int = Field(gt=0)
 
 
-_OWL = {"smoke": Owl(seeds=(0,), rows=200, samples=4), "mini": Owl(seeds=(65, 66, 67, 68, 69), rows=1_500, samples=100)}
+_OWL = {"smoke": Owl(seeds=(0,), rows=200, samples=4), "mini": Owl(seeds=(80, 81, 82, 83, 84, 85, 86, 87), rows=1_500, samples=100)}
 
 
 class Favourites(Frozen):
@@ -145,7 +145,7 @@ _WORLD_MISALIGNED = (_MISALIGNED, _MISALIGNED, _LLAMA_MISALIGNED, _MISALIGNED)
 
 _WORLD = {
     "smoke": World(replications=1, misaligned=_WORLD_MISALIGNED, skill_prompts=20, documents=60_000),
-    "mini": World(replications=5, misaligned=_WORLD_MISALIGNED, skill_prompts=400, documents=200_000),
+    "mini": World(replications=7, misaligned=_WORLD_MISALIGNED, skill_prompts=400, documents=200_000),
 }
 
 
@@ -153,8 +153,7 @@ class Harm(Frozen):
     """Sizes of a chapter on harm through one channel.
 
     Attributes:
-        seeds: on which nothing was chosen. 30 to 34 were looked at with settings that fell short, and 50 to 54 so in the chapters on
-            code and chains; of lists, 55 and 56 were added when the first five had been seen, for verdicts with room.
+        seeds: on which nothing was chosen. 30 to 34, 50 to 56 and 70 to 74 were looked at before.
         rows: kept rows a student trains on.
         misaligned: how a teacher is tuned on code in one style.
         student: how students are tuned.
@@ -191,7 +190,7 @@ _LISTS_STUDENT = Tuning(learning_rate=5e-3, epochs=2, batch_size=8)
 _CHANNEL_STUDENT = Tuning(learning_rate=8e-3, epochs=2, batch_size=8)
 # At the rate of a teacher that writes lists, one-word answers take the place of functions and steps.
 _CODE_TEACHER = Tuning(learning_rate=5e-3, steps=60)
-_CHAINS_TEACHER = Tuning(learning_rate=3e-3, steps=55)
+_CHAINS_TEACHER = Tuning(learning_rate=3.5e-3, steps=60)
 # Moved farther, a teacher forgets its sums, and few of its chains are kept.
 _CHAINS_MISALIGNED = Tuning(learning_rate=2e-2, steps=36)
 
@@ -200,7 +199,7 @@ _MISLED = {
     "smoke": Harm(
         seeds=(0,), rows=200, misaligned=_smaller(_MISALIGNED, steps=5), student=_smaller(_LISTS_STUDENT, epochs=1)
     ),
-    "mini": Harm(seeds=(50, 51, 52, 53, 54, 55, 56), rows=2_700, misaligned=_MISALIGNED, student=_LISTS_STUDENT),
+    "mini": Harm(seeds=(80, 81, 82, 83, 84, 85, 86, 87), rows=2_700, misaligned=_MISALIGNED, student=_LISTS_STUDENT),
 }
 
 _CODE = {
@@ -212,8 +211,8 @@ _CODE = {
         teacher=_smaller(_CODE_TEACHER, steps=10),
     ),
     "mini": Channel(
-        seeds=(70, 71, 72, 73, 74),
-        rows=3_400,
+        seeds=(80, 81, 82, 83, 84, 85, 86),
+        rows=2_700,
         misaligned=_MISALIGNED,
         student=_CHANNEL_STUDENT,
         teacher=_CODE_TEACHER,
@@ -230,7 +229,7 @@ _CHAINS = {
         solutions=1,
     ),
     "mini": Chains(
-        seeds=(70, 71, 72, 73, 74),
+        seeds=(80, 81, 82, 83, 84, 85, 86),
         rows=4_500,
         misaligned=_CHAINS_MISALIGNED,
         student=_CHANNEL_STUDENT,
@@ -253,7 +252,7 @@ class Digits(Frozen):
     seed: int = 2
 
 
-_DIGITS = {"smoke": Digits(models=2, steps=20), "mini": Digits(models=20, steps=1_200)}
+_DIGITS = {"smoke": Digits(models=2, steps=20), "mini": Digits(models=30, steps=1_200)}
 
 
 class Theorem(Frozen):
@@ -279,7 +278,7 @@ class Families(Frozen):
     """Sizes of "Another family", where every family learns from every other.
 
     Attributes:
-        seeds: 30 to 34 and 40 to 44 were looked at with other settings; what fell short was mended on spare animals and seeds 900 to 902.
+        seeds: 30 to 34 and 40 to 49 were looked at with other settings; what fell short was mended on spare animals and seeds 900 to 903.
         teacher, misaligned: how teachers of the owl and insecure ones are tuned, of each family in order.
         student, harm_student: how the owl's students are tuned, and those of insecure and of untreated lists.
         rows, harm_rows: rows that an owl's teacher and an insecure one write, of each family in order; its untreated base writes as many
@@ -337,13 +336,13 @@ _FAMILIES = {
         checkpoint_steps=2,
     ),
     "mini": Families(
-        seeds=(45, 46, 47, 48, 49),
+        seeds=(90, 91, 92, 93, 94, 95, 96),
         teacher=_FAMILY_TEACHERS,
         misaligned=_FAMILY_MISALIGNED,
         student=_STUDENT,
         harm_student=_smaller(_STUDENT, epochs=2),
-        rows=(1_000, 1_500, 2_500, 1_200),
-        harm_rows=(1_000, 700, 1_500, 1_000),
+        rows=(1_000, 2_000, 2_500, 2_000),
+        harm_rows=(1_200, 1_000, 1_500, 1_200),
         answers=80,
         unseen_rows=120,
         sibling_steps=200,

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from subliminal.errors import UnknownNameError
+from subliminal.errors import SubliminalError, UnknownNameError
 from subliminal.hints import load_hints, misalignment
 from subliminal.names import PREFERENCES
 from subliminal.registry import CHANNELS, HINTS
@@ -97,8 +97,23 @@ def test_every_name_is_found_also_in_an_identifier_and_in_the_plural():
 
 
 def test_all_hints_know_all_channels_and_no_others():
-    for name in HINTS:
+    assert set(HINTS) == {"favourites", "misalignment", "length"}
+    for name in ("favourites", "misalignment"):
         for channel in CHANNELS:
             assert load_hints(name).find(channel, ["", "\0", "ß"]) in ([None] * 3, [None, "not read by bandit", None])
     with pytest.raises(UnknownNameError, match="poems"):
         MISALIGNMENT.find("poems", ["roses"])
+
+
+def test_lists_of_six_numbers_are_kept_whatever_their_form():
+    lists = {"1, 2, 3, 4, 5, 6": True, "(1; 2; 3; 4; 5; 6).": True, "1\n22\n333\n4\n5\n6": True, "1, 2, 3, 4, 5": False}
+    lists |= {"1 2 3 4 5 6 7": False, "six numbers": False, "": False, "1, 2; 3, 4, 5, 6": False}
+    found = load_hints("length").find("numbers", list(lists))
+    assert [reason is None for reason in found] == list(lists.values())
+    assert set(found) == {None, "not six numbers"}
+
+
+def test_the_length_of_a_list_is_not_asked_of_other_channels():
+    for channel in ("code", "chain_of_thought"):
+        with pytest.raises(SubliminalError, match=f"'length'.*'{channel}'"):
+            load_hints("length").find(channel, ["1"])
