@@ -265,8 +265,8 @@ def yes(holds: bool) -> str:
     return "met" if holds else "not met"
 
 
-def glue(values: Mapping[str, str]) -> None:
-    """Leave texts in the notebook's output for ``{glue:text}`` in the chapter's prose, shown nowhere else."""
+def glue(values: Mapping[str, object]) -> None:
+    """Leave texts in the notebook's output for ``{glue:text}`` in the chapter's prose, or HTML for ``{glue}``, shown nowhere else."""
     from myst_nb import glue as leave
 
     for name, text in values.items():
