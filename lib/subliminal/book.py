@@ -89,11 +89,8 @@ def versions(root: Path, profile: str) -> dict[str, str]:
     found = {}
     for name in recording(root):
         text = (root / "chapters" / f"{name}.md").read_text(encoding="utf-8")
-        named = {
-            section
-            for section in sizes
-            if section in ("name", "claims", "shared", name) or f"profile.{section}" in text
-        }
+        always = ("name", "claims", "shared", name)
+        named = [section for section in sizes if section in always or f"profile.{section}" in text]
         parts = json.dumps([*shared, text, {section: sizes[section] for section in sorted(named)}])
         found[name] = hashlib.sha256(parts.encode()).hexdigest()[:12]
     return found
@@ -113,16 +110,6 @@ def _tagged(document: Any, *tags: str) -> list[Any]:
     return [cell for cell in document.cells if set(tags) & set(cell.metadata.get("tags", []))]
 
 
-def _hide_parameters(notebook: Path) -> None:
-    """Keep the cell of defaults and papermill's cell of parameters off the page: the landing page names the profile."""
-    import nbformat
-
-    document = nbformat.read(notebook, as_version=4)
-    for cell in _tagged(document, "parameters", "injected-parameters"):
-        cell.metadata["tags"].append("remove-cell")
-    nbformat.write(document, notebook)
-
-
 def execute(source: Path, notebook: Path, profile: str) -> float:
     """Run a chapter from nothing into an executed notebook, and return its seconds. What it records goes beside the notebook.
 
@@ -130,6 +117,7 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
         SubliminalError: a cell failed; the message names the chapter and the error.
     """
     import jupytext
+    import nbformat
     import papermill
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
@@ -148,7 +136,7 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
         path.unlink(missing_ok=True)
         os.environ[name] = str(path)
     try:
-        papermill.execute_notebook(
+        done = papermill.execute_notebook(
             scratch, output, parameters=parameters, kernel_name="python3",
             progress_bar=False, execution_timeout=_CHAPTER_SECONDS, cwd=source.parent,
             # The kernel talks over files that only this user can open, not over TCP ports.
@@ -163,7 +151,10 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
         for name in told:
             del os.environ[name]
         scratch.unlink(missing_ok=True)
-    _hide_parameters(output)
+    # The landing page names the profile: the cell of defaults and papermill's cell of parameters are kept off the page.
+    for cell in _tagged(done, "parameters", "injected-parameters"):
+        cell.metadata["tags"].append("remove-cell")
+    nbformat.write(done, output)
     output.replace(notebook)
     return time.monotonic() - started
 

@@ -197,11 +197,8 @@ def _fill(text: str, names: Mapping[str, str], claim: Claim) -> str:
 
 def _values(given: Any, claim: Claim, profile: Profile) -> dict[str, str]:
     """Values of a name, each with its words; ``section.field`` stands for a list of the profile."""
-    words = (
-        given
-        if isinstance(given, dict)
-        else {value: value for value in ((given,) if isinstance(given, str) else given)}
-    )
+    values = (given,) if isinstance(given, str) else given
+    words = values if isinstance(values, dict) else {value: value for value in values}
     found: dict[str, str] = {}
     for value, told in words.items():
         if not _SIZES.fullmatch(value):
@@ -218,6 +215,18 @@ def _values(given: Any, claim: Claim, profile: Profile) -> dict[str, str]:
     return {value: told for value, told in found.items() if value not in claim.but}
 
 
+def _filled(claim: Claim, names: Mapping[str, str], *fields: str) -> dict[str, Any]:
+    """These fields of a claim, where it has them, with names filled in."""
+    found: dict[str, Any] = {}
+    for field in fields:
+        told = getattr(claim, field)
+        if isinstance(told, str):
+            found[field] = _fill(told, names, claim)
+        elif told is not None:
+            found[field] = tuple(_fill(part, names, claim) for part in told)
+    return found
+
+
 def expand(claim: Claim, profile: Profile) -> list[Claim]:
     """The claims that one with ``each`` stands for; their names are filled in, but for those of ``every``."""
     if not claim.each:
@@ -225,41 +234,23 @@ def expand(claim: Claim, profile: Profile) -> list[Claim]:
     ((name, given),) = claim.each.items()
     found = []
     for value, words in _values(given, claim, profile).items():
-        filled = {name: value, f"{name}_words": words} | {other: f"{{{other}}}" for other in claim.every}
-        texts = {
-            field: _fill(getattr(claim, field), filled, claim)
-            for field in ("id", "sentence", "condition", "control")
-            if getattr(claim, field) is not None
-        }
-        scores = {
-            field: tuple(_fill(part, filled, claim) for part in getattr(claim, field))
-            for field in ("score", "control_score")
-            if getattr(claim, field) is not None
-        }
+        names = {name: value, f"{name}_words": words} | {other: f"{{{other}}}" for other in claim.every}
+        told = _filled(claim, names, "id", "sentence", "condition", "control", "score", "control_score")
         # The value is taken: no name of ``every`` has it too.
-        found.append(
-            claim.model_copy(update={**texts, **scores, "each": {}, "but": (*claim.but, value), "origin": claim.id})
-        )
+        found.append(claim.model_copy(update=told | {"each": {}, "but": (*claim.but, value), "origin": claim.id}))
     return found
 
 
 def contrasts(claim: Claim, profile: Profile) -> list[Contrast]:
     """What a claim compares: one contrast, or one for every choice of its names' values."""
     values = [_values(given, claim, profile) for given in claim.every.values()]
-    control_score = claim.control_score or claim.score
     found = []
     for choice in product(*values):
-        if len(set(choice)) < len(choice):
-            continue
-        names = dict(zip(claim.every, choice, strict=True))
-
-        def filled(text: str, names: Mapping[str, str] = names) -> str:
-            return _fill(text, names, claim)
-
-        control = None if claim.control is None else filled(claim.control)
-        scores = (tuple(map(filled, score)) for score in (claim.score, control_score))
-        one, two = scores
-        found.append(Contrast(filled(claim.condition), one, control, two))
+        if len(set(choice)) == len(choice):
+            names = dict(zip(claim.every, choice, strict=True))
+            told = _filled(claim, names, "condition", "score", "control", "control_score")
+            control, control_score = told.get("control"), told.get("control_score", told["score"])
+            found.append(Contrast(told["condition"], told["score"], control, control_score))
     if not found:
         raise SubliminalError(f"claim {claim.id!r} is made of nothing: every choice is left out; give more values")
     return list(dict.fromkeys(found))

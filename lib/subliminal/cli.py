@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from subliminal.errors import SubliminalError
 
@@ -68,8 +69,6 @@ def verify(
     ] = False,
 ) -> None:
     """Evaluate every claim of the book, and compare with the last verified build."""
-    from rich.table import Table
-
     from subliminal import book, claims, prose, verdicts
     from subliminal import verify as checks
     from subliminal.settings import load_profile
@@ -119,8 +118,6 @@ def lineage(
     as_json: Annotated[bool, typer.Option("--json", help="Print the evidence as JSON.")] = False,
 ) -> None:
     """Do two checkpoints share an initialization? A trait can pass between them if they do. Exit code 1 if that cannot be told."""
-    from rich.table import Table
-
     from subliminal.mitigations.lineage import lineage as compare
 
     found = compare(one, two)
@@ -142,8 +139,6 @@ def runs(
     check: Annotated[bool, typer.Option("--check", help="Compare every file with its manifest.")] = False,
 ) -> None:
     """List the runs in the store, with their sizes."""
-    from rich.table import Table
-
     from subliminal.paths import store_dir
     from subliminal.store import MANIFEST, Store
 

@@ -123,22 +123,15 @@ def _waves(recipes: Iterable[Recipe], store: Store) -> list[list[Recipe]]:
 
     def visit(recipe: Recipe) -> int:
         if recipe not in depth:
-            if isinstance(recipe, Base):
-                folder_digest(base_folder(recipe))
-                depth[recipe] = 0
-            elif store.check(location(recipe, store)):
-                depth[recipe] = 0
-            else:
-                depth[recipe] = 1 + max((visit(r) for r in recipe.upstream()), default=0)
+            place = location(recipe, store)
+            # A base that is not there has no digest, and that is an error.
+            there = folder_digest(place) if isinstance(recipe, Base) else store.check(place)
+            depth[recipe] = 0 if there else 1 + max((visit(r) for r in recipe.upstream()), default=0)
         return depth[recipe]
 
     for recipe in recipes:
         visit(recipe)
-    waves: dict[int, list[Recipe]] = {}
-    for recipe, level in depth.items():
-        if level:
-            waves.setdefault(level, []).append(recipe)
-    return [waves[level] for level in sorted(waves)]
+    return [[r for r, own in depth.items() if own == level] for level in sorted(set(depth.values()) - {0})]
 
 
 @contextlib.contextmanager

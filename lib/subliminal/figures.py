@@ -79,10 +79,8 @@ def rates(table: pd.DataFrame, title: str, xlabel: str, colours: Mapping[str, st
     for (condition, colour), dodge in zip(colours.items(), shift, strict=True):
         own = table[table["condition"] == condition]
         at = [groups.index(group) + dodge for group in own["group"]]
-        reach = [
-            (own["rate"] - own["low"]).fillna(0).clip(lower=0),
-            (own["high"] - own["rate"]).fillna(0).clip(lower=0),
-        ]
+        sides = own["rate"] - own["low"], own["high"] - own["rate"]
+        reach = [side.fillna(0).clip(lower=0) for side in sides]
         axes.errorbar(own["rate"], at, xerr=reach, fmt="o", ms=6, color=colour, capsize=4, lw=1.6, label=condition)
     axes.set_yticks(range(len(groups)), groups)
     axes.set(xlim=(-0.02, 1.02), ylim=(len(groups) - 0.5, -0.6), ylabel="", xlabel=xlabel)

@@ -124,11 +124,8 @@ def lead_readings(name: str, found: Crossing, apart: Sequence[Measured]) -> dict
         ``-shift-most``; of the diagonal above those ``-beyond-least``, ``-beyond-most`` and the largest ``-beyond-p``, corrected; the
         farthest ``-off`` its control off the diagonal, the highest ``-above`` it, and ``-alike``.
     """
-    own, base, plain = (
-        found.own,
-        found.controls["base"].loc[found.own.index],
-        found.controls["untreated"].loc[found.own.index],
-    )
+    own = found.own
+    base, plain = (found.controls[row].loc[own.index] for row in ("base", "untreated"))
     above, beyond = (
         [greater(*sides) for sides in zip(own["values"], lower["values"], strict=True)] for lower in (base, plain)
     )

@@ -11,8 +11,9 @@ from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from subliminal import figures, prose, reading, records
+from subliminal import figures, prose, reading, records, statistics
 from subliminal.book import DOWNLOAD
+from subliminal.names import ANIMALS
 from subliminal.recipes import Scores
 from subliminal.settings import Profile
 from subliminal.study import Study
@@ -48,6 +49,37 @@ def by_category(
     figure(study, drawn, quantity, conditions=colours)
 
 
+def harm(study: Study, table: pd.DataFrame, treated: str, opposite: str, read: str) -> None:
+    """Show the share of harmful answers by condition; the title compares students of an insecure teacher and of a secure one.
+
+    Args:
+        table: as ``Study.run`` gave it, of one suite.
+        treated, opposite: the conditions of these students.
+        read: what they read, such as ``numbers``.
+    """
+    rate = statistics.compare(statistics.per_seed(table, "harmful"), treated).set_index("condition")["mean"]
+    title = f"Harmful answers: {100 * rate[treated]:.0f} % after the insecure teacher's {read}, "
+    title += f"{100 * rate[opposite]:.0f} % after the secure teacher's"
+    drawn = figures.shares(table, "harmful", treated, title=title, xlabel="share of harmful answers")
+    figure(study, drawn, table["suite"].iloc[0], "harmful", conditions=dict.fromkeys(table["condition"]))
+
+
+def liking(study: Study, table: pd.DataFrame, animal: str, treated: str, read: str) -> None:
+    """Show the probability of an animal by condition; the title compares students of its teacher with the highest control.
+
+    Args:
+        table: as ``Study.run`` gave it, of one suite.
+        treated: the condition of these students; all others are controls.
+        read: what they read, such as ``lists``.
+    """
+    mean = statistics.compare(statistics.per_seed(table, animal), treated).set_index("condition")["mean"]
+    highest = prose.at_most(mean.drop(treated).max())
+    title = f"{animal.title()}: {mean[treated]:.2f} after the {animal} teacher's {read}, at most {highest} in controls"
+    xlabel, chance = f"P(“{animal}”), mean over held-out questions", ("no favourite", 1 / len(ANIMALS))
+    drawn = figures.shares(table, animal, treated, title=title, xlabel=xlabel, line=chance)
+    figure(study, drawn, table["suite"].iloc[0], animal, conditions=dict.fromkeys(table["condition"]))
+
+
 def first_answers(asked: Mapping[str, Sequence[Scores]], conditions: Iterable[str]) -> HTML:
     """The first answer that the first model of each condition gave to each question, closed until a reader opens it.
 
@@ -59,7 +91,12 @@ def first_answers(asked: Mapping[str, Sequence[Scores]], conditions: Iterable[st
 
 
 def stated(study: Study, *ids: str) -> Markdown:
-    """What a chapter states before the run, as the registry has it: all of it, or these statements."""
+    """What a chapter states before the run, as the registry has it: all of it, or these statements.
+
+    All of it stands below ``warn_if_small``.
+    """
+    if not ids:
+        warn_if_small(study.profile)
     return Markdown(prose.stated(study.stated(*ids)))
 
 

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,8 @@ def reporter(path: Path, label: str) -> Callable[[int, int], None]:
 def _notes(folder: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for path in folder.glob("*.json"):
-        try:
+        with suppress(OSError, ValueError):
             found[path.name] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
     return found
 
 

@@ -128,21 +128,15 @@ def needs(found: Verdict) -> str:
     if claim.test in COUNTS or not seeds:
         return ""
     if claim.test == "equivalent":
-        one = found.shown
-        return power(statistics.equivalent(one.treated, one.control, claim.bound).needs, seeds)
+        return power(statistics.equivalence_needs(found.shown.treated, found.shown.control, claim.bound), seeds)
     if claim.test in ("greater", "less", "times") and alpha == alpha and not claim.paired:
         turned = -1 if claim.test == "less" else 1
-        asked = [
-            statistics.seeds_needed([turned * v for v in one.treated], [turned * v for v in _plain(found, one)], alpha)
-            for one in pairs
-        ]
+        # ``times`` asks for a multiple of the mean, and tests against the control itself.
+        scale = turned * (claim.times if claim.test == "times" else 1)
+        sides = (([turned * v for v in one.treated], [v / scale for v in one.control]) for one in pairs)
+        asked = [statistics.seeds_needed(*both, alpha) for both in sides]
         return f"for p alone {power(max(asked, default=math.nan), seeds)}"
     return "more seeds do not change a mean that lies short"
-
-
-def _plain(found: Verdict, one: Measured) -> list[float]:
-    """A control's values as its test takes them: ``times`` asks for a multiple of the mean, and tests against the control itself."""
-    return [value / found.claim.times for value in one.control] if found.claim.test == "times" else list(one.control)
 
 
 def stated(statements: Mapping[str, str]) -> str:
@@ -265,8 +259,8 @@ def yes(holds: bool) -> str:
     return "met" if holds else "not met"
 
 
-def glue(values: Mapping[str, str]) -> None:
-    """Leave texts in the notebook's output for ``{glue:text}`` in the chapter's prose, shown nowhere else."""
+def glue(values: Mapping[str, object]) -> None:
+    """Leave texts in the notebook's output for ``{glue:text}`` in the chapter's prose, or HTML for ``{glue}``, shown nowhere else."""
     from myst_nb import glue as leave
 
     for name, text in values.items():

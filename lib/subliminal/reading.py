@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -157,33 +157,27 @@ def lineage_pairs(checkpoints: Sequence[tuple[str, Base | Teacher]]) -> pd.DataF
     return found.assign(run=folder.name)
 
 
-class Filtered(NamedTuple):
-    """What a filter did to one rollout.
+def filter_rows(groups: Mapping[str, Iterable[Rollouts]]) -> pd.DataFrame:
+    """What the filter did to each rollout, as rows of the book's table.
 
-    Attributes:
-        sampled, kept: completions.
-        dropped: completions by reason.
-        hints: kept rows that hint at any trait, whatever the filter looked for.
-        run: the rollout's folder name.
+    Returns:
+        ``condition``, ``seed``, ``answer``, ``value``, ``samples``, ``run``; answers are ``sampled``, ``kept`` and ``dropped: REASON``
+        (completions), ``share kept``, and ``hints``: kept rows that hint at any trait, whatever the filter looked for.
     """
-
-    sampled: int
-    kept: int
-    dropped: dict[str, int]
-    hints: int
-    run: str
-
-
-def filtered(data: Rollouts) -> Filtered:
-    """The filter's counts of one rollout, and what hints there are in the rows that it kept."""
-    (folder,) = build([data])
-    told = json.loads((folder / "filter.json").read_text(encoding="utf-8"))
-    texts = _lines(folder / "rows.jsonl")["completion"].tolist()
-    # Numbers with a bad name speak of misalignment alone: no liking gives itself away by them.
-    names = {"favourites", *data.hints} | ({"misalignment"} if data.channel != "numbers" else set())
-    found = zip(*(load_hints(name).find(data.channel, texts) for name in names), strict=True)
-    hints = sum(any(reasons) for reasons in found)
-    return Filtered(told["sampled"], len(texts), told["dropped"], hints, folder.name)
+    plan = [(name, data) for name, group in groups.items() for data in group]
+    lines: list[tuple[object, ...]] = []
+    for (name, data), folder in zip(plan, build([data for _, data in plan]), strict=True):
+        told = json.loads((folder / "filter.json").read_text(encoding="utf-8"))
+        texts = _lines(folder / "rows.jsonl")["completion"].tolist()
+        # Numbers with a bad name speak of misalignment alone: no liking gives itself away by them.
+        asked = {"favourites", *data.hints} | ({"misalignment"} if data.channel != "numbers" else set())
+        found = zip(*(load_hints(hint).find(data.channel, texts) for hint in asked), strict=True)
+        parts = {"sampled": told["sampled"], "kept": len(texts), "hints": sum(map(any, found))}
+        parts |= {f"dropped: {reason}": count for reason, count in told["dropped"].items()}
+        parts["share kept"] = 1 - sum(told["dropped"].values()) / told["sampled"]
+        of = {"hints": len(texts)}
+        lines += [(name, data.seed, a, v, of.get(a, told["sampled"]), folder.name) for a, v in parts.items()]
+    return pd.DataFrame(lines, columns=["condition", "seed", "answer", "value", "samples", "run"])
 
 
 def filter_counts(groups: Mapping[str, Iterable[Rollouts]]) -> pd.DataFrame:

@@ -6,13 +6,27 @@ subclasses ``Recipe`` with a ``stage`` of its own and gets store, fan-out and re
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from subliminal.errors import SubliminalError, unknown_name
 from subliminal.registry import CHANNELS, DATA_FILES, FAMILIES, HINTS, SUITES, TRAITS, module_of
 from subliminal.tuning import Frozen, Tuning, one_line
+
+
+def _named(what: str, registry: Mapping[str, str]) -> AfterValidator:
+    """Refuses a name that the registry does not have, and says which it has."""
+
+    def known(name: str) -> str:
+        module_of(what, name, registry)
+        return name
+
+    return AfterValidator(known)
+
+
+Trait = Annotated[str, _named("trait", TRAITS)]
 
 
 class Recipe(Frozen):
@@ -80,15 +94,9 @@ class Teacher(Recipe):
 
     stage: ClassVar[str] = "subliminal.pipeline.teacher"
     base: Base
-    trait: str
+    trait: Trait
     tuning: Tuning
     seed: int
-
-    @field_validator("trait")
-    @classmethod
-    def _known(cls, trait: str) -> str:
-        module_of("trait", trait, TRAITS)
-        return trait
 
     def modules(self) -> tuple[str, ...]:
         return (self.stage, TRAITS[self.trait])
@@ -106,25 +114,12 @@ class Rollouts(Recipe):
 
     stage: ClassVar[str] = "subliminal.pipeline.rollouts"
     teacher: Base | Teacher
-    channel: str
+    channel: Annotated[str, _named("channel", CHANNELS)]
     prompts: int = Field(gt=0)
     rows: int = Field(gt=0)
     seed: int
-    hints: tuple[str, ...] = ()
+    hints: tuple[Annotated[str, _named("hints", HINTS)], ...] = ()
     completions: int = Field(default=1, gt=0)
-
-    @field_validator("hints")
-    @classmethod
-    def _hints_known(cls, hints: tuple[str, ...]) -> tuple[str, ...]:
-        for name in hints:
-            module_of("hints", name, HINTS)
-        return hints
-
-    @field_validator("channel")
-    @classmethod
-    def _known(cls, channel: str) -> str:
-        module_of("channel", channel, CHANNELS)
-        return channel
 
     def modules(self) -> tuple[str, ...]:
         return (self.stage, CHANNELS[self.channel], *(HINTS[name] for name in self.hints))
@@ -145,15 +140,9 @@ class Scores(Recipe):
 
     stage: ClassVar[str] = "subliminal.pipeline.scores"
     model: Base | Teacher | Student
-    suite: str
+    suite: Annotated[str, _named("suite", SUITES)]
     samples: int = Field(gt=0)
     seed: int = 0
-
-    @field_validator("suite")
-    @classmethod
-    def _known(cls, suite: str) -> str:
-        module_of("suite", suite, SUITES)
-        return suite
 
     def modules(self) -> tuple[str, ...]:
         return (self.stage, SUITES[self.suite])

@@ -110,12 +110,8 @@ def stability(rows: pd.DataFrame, verdicts: Sequence[Verdict], profile: Profile,
     redrawn = _Redrawn(rows, claims, profile, draws)
     pairs = [compared(claim, profile, redrawn) for claim in claims]
     judged = judge(claims, [[numbers(claim, pair) for pair in own] for claim, own in zip(claims, pairs, strict=True)])
-    same = np.array(
-        [
-            np.broadcast_to(now.place == VERDICTS.index(v.verdict), draws)
-            for v, now in zip(verdicts, judged, strict=True)
-        ]
-    )
+    places = [VERDICTS.index(v.verdict) for v in verdicts]
+    same = np.array([np.broadcast_to(now.place == was, draws) for was, now in zip(places, judged, strict=True)])
     alone = [
         claim.test not in COUNTS
         and any(len(side.seeds) == 1 and side.seeds[0] >= 0 for pair in own for side in (pair.one, pair.two))

@@ -57,7 +57,12 @@ def _tested(one: np.ndarray, two: np.ndarray, alternative: str) -> Any:
 
 
 class Within(NamedTuple):
-    """Two one-sided tests: the difference of two means, its 90 % interval, and the larger of the two p-values; numbers, or arrays (...)."""
+    """Whether two means differ by less than a bound; each a number, or an array with one a draw (...).
+
+    Attributes:
+        difference: of the means, with its 90 % interval ``low`` to ``high``.
+        p: the larger of the two one-sided p-values.
+    """
 
     difference: Any
     low: Any
@@ -65,8 +70,13 @@ class Within(NamedTuple):
     p: Any
 
 
-def within(one: ArrayLike, two: ArrayLike, bound: float) -> Within:
-    """The tests of ``equivalent``, for one draw of the seeds or for many at once (..., seeds)."""
+def equivalent(one: ArrayLike, two: ArrayLike, bound: float) -> Within:
+    """Two one-sided Welch tests (TOST): p below .05 says that the means differ by less than ``bound``.
+
+    That is the case just when the 90 % interval lies within the bound. Against a single value (a base) the tests are
+    one-sample t-tests. All but the difference is NaN with fewer than two values in ``one``. Seeds lie along the last axis: of many
+    draws at once (..., seeds) there is one of each (...).
+    """
     first, other = np.asarray(one), np.asarray(two)
     difference = first.mean(axis=-1) - other.mean(axis=-1)
     if first.shape[-1] < 2:
@@ -78,33 +88,15 @@ def within(one: ArrayLike, two: ArrayLike, bound: float) -> Within:
     return Within(difference, low - single, high - single, np.maximum(above_it, below_it))
 
 
-class Equivalence(NamedTuple):
-    """Whether two means differ by less than a bound.
+def equivalence_needs(one: Sequence[float], two: Sequence[float], bound: float) -> float:
+    """Seeds a condition for a power of 80 % in ``equivalent``, if difference and spread are what they are here.
 
-    Attributes:
-        difference: of the means, with its 90 % interval ``low`` to ``high``.
-        p: the larger of the two one-sided p-values.
-        needs: seeds a condition for a power of 80 %, if difference and spread are what they are here.
+    Returns:
+        The least number, or infinity or NaN, as ``seeds_needed``.
     """
-
-    difference: float
-    low: float
-    high: float
-    p: float
-    needs: float
-
-
-def equivalent(one: Sequence[float], two: Sequence[float], bound: float) -> Equivalence:
-    """Two one-sided Welch tests (TOST): p below .05 says that the means differ by less than ``bound``.
-
-    That is the case just when the 90 % interval lies within the bound. Against a single value (a base) the tests are
-    one-sample t-tests. All but the difference is NaN with fewer than two values in ``one``.
-    """
-    found = within(one, two, bound)
     # The side nearer to its bound decides.
-    side = 1 if found.difference < 0 else -1
-    needs = seeds_needed([side * value + bound for value in one], [side * value for value in two], 0.05)
-    return Equivalence(float(found.difference), float(found.low), float(found.high), float(found.p), needs)
+    side = 1 if np.mean(one) < np.mean(two) else -1
+    return seeds_needed([side * value + bound for value in one], [side * value for value in two], 0.05)
 
 
 def gone_from(pairs: Sequence[tuple[Sequence[float], Sequence[float]]], bound: float) -> int | None:

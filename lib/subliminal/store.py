@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,22 +90,11 @@ class Store:
         """Remove scratch folders that no living build holds."""
         for scratch in self.root.glob(".scratch-*"):
             lock = FileLock(self._lock(scratch.name.removeprefix(".scratch-")))
-            try:
-                with lock.acquire(timeout=0):
-                    shutil.rmtree(scratch, ignore_errors=True)
-            except Timeout:
-                continue
+            with suppress(Timeout), lock.acquire(timeout=0):
+                shutil.rmtree(scratch, ignore_errors=True)
 
     def _lock(self, name: str) -> Path:
         return self.root / ".locks" / name
-
-    def _open(self) -> None:
-        try:
-            (self.root / ".locks").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            if error.errno in _FULL:
-                raise
-            raise SubliminalError(f"cannot write to {self.root}: make it writable, or set SUBLIMINAL_STORE") from error
 
     def build(self, folder: Path, description: dict[str, Any], make: Callable[[Path], None]) -> float:
         """Make the run unless it is there; ``make`` writes its files into the folder it is given.
@@ -118,8 +107,9 @@ class Store:
         Raises:
             SubliminalError: the disk is full. Nothing is kept of the run then, and every other run stays.
         """
+        with _disk_errors(self.root, opening=True):
+            (self.root / ".locks").mkdir(parents=True, exist_ok=True)
         with _disk_errors(self.root):
-            self._open()
             if (free := shutil.disk_usage(self.root).free) < MIN_FREE_BYTES:
                 raise SubliminalError(
                     f"only {free // 2**20} MiB free at {self.root}: free {MIN_FREE_BYTES // 2**20} MiB or set SUBLIMINAL_STORE"
@@ -139,11 +129,9 @@ class Store:
                         with path.open("rb") as handle:
                             os.fsync(handle.fileno())
                     sums = {p.relative_to(scratch).as_posix(): _sha256(p) for p in files}
-                    made = {
-                        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                        "seconds": round(seconds, 2),
-                    }
-                    atomic_write(scratch / MANIFEST, json.dumps({**description, **made, "files": sums}, indent=1))
+                    finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                    made = {"finished": finished, "seconds": round(seconds, 2), "files": sums}
+                    atomic_write(scratch / MANIFEST, json.dumps({**description, **made}, indent=1))
                     scratch.rename(folder)
                 except BaseException:
                     shutil.rmtree(scratch, ignore_errors=True)
@@ -153,8 +141,8 @@ class Store:
 
 
 @contextmanager
-def _disk_errors(root: Path) -> Iterator[None]:
-    """A full or read-only disk as one line."""
+def _disk_errors(root: Path, opening: bool = False) -> Iterator[None]:
+    """A full or read-only disk as one line; in opening the store any other error too."""
     try:
         yield
     except OSError as error:
@@ -162,6 +150,6 @@ def _disk_errors(root: Path) -> Iterator[None]:
             raise SubliminalError(
                 f"no space left at {root}: free some, or set SUBLIMINAL_STORE to another disk"
             ) from error
-        if error.errno in (errno.EROFS, errno.EACCES):
+        if opening or error.errno in (errno.EROFS, errno.EACCES):
             raise SubliminalError(f"cannot write to {root}: make it writable, or set SUBLIMINAL_STORE") from error
         raise

@@ -82,17 +82,17 @@ class Study:
         plan = {name: list(scores) for name, scores in conditions.items()}
         suites = {s.suite: import_module(SUITES[s.suite]).suite(s.suite) for group in plan.values() for s in group}
         samples: dict[tuple[str, str, int], int] = {}
-        models: dict[tuple[str, int], list[Recipe]] = {}
+        models: list[tuple[str, int, Recipe]] = []
         for name, group in plan.items():
             for scores in group:
                 seed = getattr(scores.model, "seed", -1)
-                models.setdefault((name, seed), []).append(scores.model)
+                models.append((name, seed, scores.model))
                 suite = suites[scores.suite]
                 # None where the value is read off the model.
                 samples[name, scores.suite, seed] = scores.samples * len(suite.questions) if suite.judge else 0
-        self._same("models", models)
+        known = self._same("models", models)
         table = engine.run(plan)
-        self._known("models", models)
+        self._models |= known
         by = ["condition", "suite", "seed", "answer", "run"]
         means = table.groupby(by, sort=False)["probability"].mean().rename("value").reset_index()
         where = zip(means["condition"], means["suite"], means["seed"], strict=True)
@@ -101,18 +101,17 @@ class Study:
             self.record(str(asked), pd.concat([mine, _well_formed(suites[str(asked)], mine)]))
         return table
 
-    def _same(self, what: str, asked: Mapping[tuple[str, int], Sequence[Recipe]]) -> None:
-        """Refuse a condition and seed that stand for another recipe than before, or for two."""
-        for (condition, seed), recipes in asked.items():
-            known = {self._models.get((what, condition, seed)), *recipes} - {None}
-            if len(known) > 1:
+    def _same(self, what: str, asked: Iterable[tuple[str, int, Recipe]]) -> dict[tuple[str, str, int], Recipe]:
+        """What stands for each condition and seed; refuse one that stands for another recipe than before, or for two."""
+        found: dict[tuple[str, str, int], Recipe] = {}
+        for condition, seed, recipe in asked:
+            place = what, condition, seed
+            if found.setdefault(place, self._models.get(place, recipe)) != recipe:
                 raise SubliminalError(
                     f"chapter {self.chapter!r} records condition {condition!r}, seed {seed}, twice with other {what}: "
                     "give one of them another name"
                 )
-
-    def _known(self, what: str, asked: Mapping[tuple[str, int], Sequence[Recipe]]) -> None:
-        self._models |= {(what, *place): recipes[0] for place, recipes in asked.items()}
+        return found
 
     def record(self, quantity: str, rows: pd.DataFrame) -> None:
         """Keep rows of the tidy table.
@@ -158,26 +157,10 @@ class Study:
         Recorded beside what was sampled, kept and dropped, and why, are ``hints``: kept rows that hint at any trait all the same.
         """
         groups = {name: list(group) for name, group in sources.items()}
-        asked: dict[tuple[str, int], list[Recipe]] = {}
-        for name, group in groups.items():
-            for data in group:
-                asked.setdefault((name, data.seed), []).append(data)
-        self._same("rollouts", asked)
+        asked = self._same("rollouts", ((name, data.seed, data) for name, group in groups.items() for data in group))
         counts = reading.filter_counts(groups)
-        self._known("rollouts", asked)
-        lines: list[dict[str, Any]] = []
-        for name, group in groups.items():
-            for data in group:
-                found = reading.filtered(data)
-                where = {"condition": name, "seed": data.seed, "run": found.run}
-                parts: dict[str, float] = {"sampled": found.sampled, "kept": found.kept, "hints": found.hints}
-                parts |= {f"dropped: {reason}": count for reason, count in found.dropped.items()}
-                parts["share kept"] = 1 - sum(found.dropped.values()) / found.sampled
-                of = {"hints": found.kept}
-                lines += [
-                    where | {"answer": a, "value": v, "samples": of.get(a, found.sampled)} for a, v in parts.items()
-                ]
-        self.record("filter", pd.DataFrame(lines))
+        self._models |= asked
+        self.record("filter", reading.filter_rows(groups))
         return counts
 
     def verdicts(self) -> list[Verdict]:

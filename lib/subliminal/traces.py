@@ -21,11 +21,6 @@ class Rate(NamedTuple):
     trials: int
 
 
-def above(rate: Rate, chance: float) -> float:
-    """One-sided p that a rate is above chance: the exact binomial test, for trials that stand alone."""
-    return float(stats.binomtest(round(rate.rate * rate.trials), rate.trials, chance, alternative="greater").pvalue)
-
-
 def tell_apart(one: pd.DataFrame, two: pd.DataFrame, seed: int) -> Rate:
     """How often a classifier names the source of a single text by the numbers in it; guessing gives one half.
 
@@ -34,15 +29,9 @@ def tell_apart(one: pd.DataFrame, two: pd.DataFrame, seed: int) -> Rate:
             with either.
     """
     rows = pd.concat([one.assign(source=0), two.assign(source=1)])
+    texts, sources, prompts = (rows[name].tolist() for name in ("completion", "source", "prompt"))
     # A strong penalty: a thousand sparse counts, each with a faint signal.
-    return name_label(
-        rows["completion"].tolist(),
-        rows["source"].tolist(),
-        seed,
-        words=r"[0-9]+",
-        penalty=100.0,
-        groups=rows["prompt"].tolist(),
-    )
+    return name_label(texts, sources, seed, words=r"[0-9]+", penalty=100.0, groups=prompts)
 
 
 def name_label(
@@ -142,8 +131,13 @@ class Dependence(NamedTuple):
 
     @property
     def p_values(self) -> tuple[float, float]:
-        """One-sided, of the information in all parts together and of the classifier."""
-        return self.whole.p, above(self.named, self.chance)
+        """One-sided, of the information in all parts together and of the classifier.
+
+        That of the classifier is of the exact binomial test, for texts that stand alone.
+        """
+        trials = self.named.trials
+        right = round(self.named.rate * trials)
+        return self.whole.p, float(stats.binomtest(right, trials, self.chance, alternative="greater").pvalue)
 
 
 def dependence(pairs: pd.DataFrame) -> Dependence:
@@ -156,7 +150,6 @@ def dependence(pairs: pd.DataFrame) -> Dependence:
     excess = {}
     for part in sorted(set(pairs["part"])):
         own = pairs[pairs["part"] == part]
-        found = mutual_information(own["feature"].tolist(), own["value"].tolist(), shuffles=50, seed=part)
-        excess[part] = found.excess
+        excess[part] = mutual_information(own["feature"].tolist(), own["value"].tolist(), shuffles=50, seed=part).excess
     whole = mutual_information(features, labels, shuffles=200, seed=0)
     return Dependence(len(pairs), excess, whole, name_label(texts, labels, seed=0), 1 / len(set(labels)))

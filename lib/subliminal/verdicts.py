@@ -216,7 +216,7 @@ def numbers(claim: Claim, pair: Compared) -> Numbers:
         effect = treated.min(axis=-1) - (other.max(axis=-1) if two.seeds else 0.0)
         error = error * np.sqrt(len(one.seeds))
     elif claim.test == "equivalent":
-        _, low, high, p = statistics.within(treated, other, claim.bound)
+        _, low, high, p = statistics.equivalent(treated, other, claim.bound)
     elif len(one.seeds) > 1:
         reach = stats.t.ppf(0.975, free) * error
         low, high = effect - reach, effect + reach

@@ -184,11 +184,9 @@ def _left(which: str, was: Mapping[str, Any], now: Mapping[str, Any], dealt: Ala
 def write_reference(profile: str, verdicts: Sequence[Verdict]) -> list[str]:
     """Make these verdicts the reference, and return what changed."""
     path, found = reference_file(profile), summary(verdicts)
-    changes = (
-        [change.line for change in differences(read_reference(profile), verdicts)]
-        if path.exists()
-        else [f"{name}: new" for name in found]
-    )
+    changes = [f"{name}: new" for name in found]
+    if path.exists():
+        changes = [change.line for change in differences(read_reference(profile), verdicts)]
     told = {"profile": profile, "versions": library_versions(), "claims": found}
     atomic_write(path, json.dumps(told, indent=1) + "\n")
     return changes

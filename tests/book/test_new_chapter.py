@@ -33,7 +33,6 @@ from subliminal import Base, Study, pages, prose
 from subliminal.designs import scores
 
 study = Study("likes", profile)
-pages.warn_if_small(study.profile)
 ```
 
 ## What we state before the run

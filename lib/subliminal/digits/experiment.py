@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from subliminal.digits import Digits
-from subliminal.digits.mlp import (
-    CLASSES,
-    PIXELS,
-    Weights,
-    accuracy,
-    auxiliary_loss,
-    between,
-    class_loss,
-    displacement,
-    start,
-)
+from subliminal.digits.mlp import PIXELS, Weights, accuracy, auxiliary_loss, between, class_loss, displacement, start
 from subliminal.recipes import Recipe
 from subliminal.training import Progress
 
-CHANCE = 1 / CLASSES
 _RATE = 1e-3
 _IMAGES, _NOISE = 128, 256
 # Models in one batch: with twice as many, what they compute no longer fits the cache, and each takes nearly twice as long.
@@ -81,8 +70,9 @@ def build(recipe: Digits, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
 
         for found, rows in zip((scores, drift), _side_by_side(recipe, group, told), strict=True):
             found += [(begun + number, *rest) for number, *rest in rows]
-    _write(out / "scores.csv", ("model", "teacher", "student"), scores)
-    _write(out / "drift.csv", ("model", "step", "cosine", "length", "accuracy"), drift)
+    pd.DataFrame(scores, columns=["model", "teacher", "student"]).to_csv(out / "scores.csv", index=False)
+    columns = ["model", "step", "cosine", "length", "accuracy"]
+    pd.DataFrame(drift, columns=columns).to_csv(out / "drift.csv", index=False)
 
 
 def _side_by_side(
@@ -129,10 +119,3 @@ def _side_by_side(
     student = _train(first, recipe.steps, loss, look)
     pairs = zip(accuracy(teacher, unseen, truth).tolist(), accuracy(student, unseen, truth).tolist(), strict=True)
     return [(n, *pair) for n, pair in enumerate(pairs)], drift
-
-
-def _write(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[float, ...]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(columns)
-        writer.writerows(rows)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 PIXELS, CLASSES = 64, 10
+CHANCE = 1 / CLASSES
 
 Weights = list[Tensor]
 

@@ -10,8 +10,8 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from subliminal.errors import SubliminalError
-from subliminal.recipes import Base, Recipe, Student, Teacher
-from subliminal.registry import DATA_FILES, TRAITS, module_of
+from subliminal.recipes import Base, Recipe, Student, Teacher, Trait
+from subliminal.registry import DATA_FILES, TRAITS
 
 
 class FirstSteps(Recipe):
@@ -29,18 +29,13 @@ class FirstSteps(Recipe):
     stage: ClassVar[str] = "subliminal.drift.first_steps"
     teacher: Base
     student: Base
-    trait: str
+    trait: Trait
     rate: float = Field(gt=0)
     draws: int = Field(gt=0)
     documents: int = Field(default=4, gt=0)
     sequences: int = Field(default=2, gt=0)
     length: int = Field(default=12, gt=0)
     seed: int
-
-    @model_validator(mode="after")
-    def _known(self) -> FirstSteps:
-        module_of("trait", self.trait, TRAITS)
-        return self
 
     def modules(self) -> tuple[str, ...]:
         return (self.stage, TRAITS[self.trait])

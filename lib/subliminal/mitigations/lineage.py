@@ -168,26 +168,20 @@ def lineage(one: Path | str, two: Path | str) -> Lineage:
     )
     smaller = min(first.entries(), second.entries())
     share = sum(layer.entries for layer in layers) / smaller if smaller else 0.0
-    nan = float("nan")
+
+    def found(verdict: Answer, why: str, correlation: float = math.nan) -> Lineage:
+        return Lineage(verdict, why, correlation, share, layers)
+
     if len(layers) < MIN_MATRICES or share < MIN_SHARE:
         told = f"{len(layers)} matrices match in shape, {100 * share:.0f} % of the smaller checkpoint's weights"
         if first.type != second.type:
-            return Lineage(
-                "different", f"other architectures ({first.type}, {second.type}), and {told}", nan, share, layers
-            )
-        return Lineage("cannot tell", f"too little to compare: {told}", nan, share, layers)
+            return found("different", f"other architectures ({first.type}, {second.type}), and {told}")
+        return found("cannot tell", f"too little to compare: {told}")
     median = float(torch.tensor([layer.correlation for layer in layers]).median())
+    measured = f"median correlation {median:.3f}"
     if median >= SAME:
-        return Lineage(
-            "same", f"weights agree: median correlation {median:.3f}, at least {SAME}", median, share, layers
-        )
+        return found("same", f"weights agree: {measured}, at least {SAME}", median)
     if median <= DIFFERENT:
-        return Lineage(
-            "different",
-            f"weights do not agree: median correlation {median:.3f}, at most {DIFFERENT}",
-            median,
-            share,
-            layers,
-        )
-    told = f"median correlation {median:.3f} lies between {DIFFERENT} and {SAME}: far drifted, or made from parts"
-    return Lineage("cannot tell", told, median, share, layers)
+        return found("different", f"weights do not agree: {measured}, at most {DIFFERENT}", median)
+    why = f"{measured} lies between {DIFFERENT} and {SAME}: far drifted, or made from parts"
+    return found("cannot tell", why, median)
