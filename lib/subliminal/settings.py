@@ -100,7 +100,10 @@ class Owl(Frozen):
     samples: int = Field(gt=0)
 
 
-_OWL = {"smoke": Owl(seeds=(0,), rows=200, samples=4), "mini": Owl(seeds=(80, 81, 82, 83, 84, 85, 86, 87), rows=1_500, samples=100)}
+_OWL = {
+    "smoke": Owl(seeds=(0,), rows=200, samples=4),
+    "mini": Owl(seeds=(80, 81, 82, 83, 84, 85, 86, 87), rows=1_500, samples=100),
+}
 
 
 class Favourites(Frozen):
