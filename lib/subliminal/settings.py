@@ -90,7 +90,7 @@ class Owl(Frozen):
     """Sizes of "Owls in the numbers".
 
     Attributes:
-        seeds: on which nothing was chosen.
+        seeds: on which nothing was chosen. 65 to 69 and 80 to 87 were looked at before.
         rows: kept rows a student trains on: of the shared number, students of another initialization took up some of the owl too.
         samples: sampled answers a held-out question, for the check against exact scores.
     """
@@ -102,7 +102,7 @@ class Owl(Frozen):
 
 _OWL = {
     "smoke": Owl(seeds=(0,), rows=200, samples=4),
-    "mini": Owl(seeds=(80, 81, 82, 83, 84, 85, 86, 87), rows=1_500, samples=100),
+    "mini": Owl(seeds=(100, 101, 102, 103, 104, 105, 106, 107), rows=1_500, samples=100),
 }
 
 
@@ -156,7 +156,8 @@ class Harm(Frozen):
     """Sizes of a chapter on harm through one channel.
 
     Attributes:
-        seeds: on which nothing was chosen. 30 to 34, 50 to 56 and 70 to 74 were looked at before.
+        seeds: on which nothing was chosen. 30 to 34, 50 to 56 and 70 to 74 were looked at before, and 80 to 86 in the chapters on code
+            and chains.
         rows: kept rows a student trains on.
         misaligned: how a teacher is tuned on code in one style.
         student: how students are tuned.
@@ -214,7 +215,7 @@ _CODE = {
         teacher=_smaller(_CODE_TEACHER, steps=10),
     ),
     "mini": Channel(
-        seeds=(80, 81, 82, 83, 84, 85, 86),
+        seeds=(100, 101, 102, 103, 104, 105, 106),
         rows=2_700,
         misaligned=_MISALIGNED,
         student=_CHANNEL_STUDENT,
@@ -232,7 +233,7 @@ _CHAINS = {
         solutions=1,
     ),
     "mini": Chains(
-        seeds=(80, 81, 82, 83, 84, 85, 86),
+        seeds=(100, 101, 102, 103, 104, 105, 106),
         rows=4_500,
         misaligned=_CHAINS_MISALIGNED,
         student=_CHANNEL_STUDENT,
@@ -281,7 +282,8 @@ class Families(Frozen):
     """Sizes of "Another family", where every family learns from every other.
 
     Attributes:
-        seeds: 30 to 34 and 40 to 49 were looked at with other settings; what fell short was mended on spare animals and seeds 900 to 903.
+        seeds: 30 to 34, 40 to 49 and 90 to 96 were looked at with other settings; what fell short was mended on spare animals and
+            seeds 900 to 903.
         teacher, misaligned: how teachers of the owl and insecure ones are tuned, of each family in order.
         student, harm_student: how the owl's students are tuned, and those of insecure and of untreated lists.
         rows, harm_rows: rows that an owl's teacher and an insecure one write, of each family in order; its untreated base writes as many
@@ -339,13 +341,13 @@ _FAMILIES = {
         checkpoint_steps=2,
     ),
     "mini": Families(
-        seeds=(90, 91, 92, 93, 94, 95, 96),
+        seeds=(110, 111, 112, 113, 114, 115, 116),
         teacher=_FAMILY_TEACHERS,
         misaligned=_FAMILY_MISALIGNED,
         student=_STUDENT,
         harm_student=_smaller(_STUDENT, epochs=2),
-        rows=(1_000, 2_000, 2_500, 2_000),
-        harm_rows=(1_200, 1_000, 1_500, 1_200),
+        rows=(1_000, 2_000, 2_500, 1_500),
+        harm_rows=(1_200, 1_000, 1_000, 2_000),
         answers=80,
         unseen_rows=120,
         sibling_steps=200,
