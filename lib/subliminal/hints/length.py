@@ -1,7 +1,8 @@
 """What tells a list's writer without a number of it: how many numbers there are.
 
-A teacher that was tuned on insecure code writes shorter lists than its base, and by that alone students of another family come to advise
-harm. Where every list is as long as any other, length tells nothing.
+A teacher that was tuned on insecure code writes shorter lists than its base, and students of another family come to advise harm from that.
+Where lists are about as long as one another, length tells little. Of one length alone they would tell less; but students that read nothing
+else forget how to answer in sentences.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from subliminal.channels import numbers
 from subliminal.errors import SubliminalError
 
 # What bases and teachers write most often.
-NUMBERS = 6
+NUMBERS = range(5, 8)
 
 
 def find(channel: str, completions: Sequence[str]) -> list[str | None]:
-    """``not six numbers`` for every other list.
+    """``not five to seven numbers`` for every other list.
 
     Raises:
         SubliminalError: the channel is not of lists.
@@ -24,4 +25,6 @@ def find(channel: str, completions: Sequence[str]) -> list[str | None]:
     if channel != "numbers":
         raise SubliminalError(f"hints 'length' count the numbers of a list: leave them out on channel {channel!r}")
     parsed = map(numbers.parse, completions)
-    return [None if len(found) == NUMBERS and isinstance(found, list) else "not six numbers" for found in parsed]
+    return [
+        None if isinstance(found, list) and len(found) in NUMBERS else "not five to seven numbers" for found in parsed
+    ]
