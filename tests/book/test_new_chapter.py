@@ -123,7 +123,7 @@ def test_a_claim_on_what_the_chapter_does_not_record_is_one_line(extended):
     path.write_text(text.replace("control: llama", "control: neox"))
     done = command(extended, "verify", "--profile", "smoke", "--write")
     path.write_text(text)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert (
         "claim 'likes-alike' asks for condition 'neox' of chapter 'likes', and the table has 'gpt2-a', 'llama'"
         in done.stderr
