@@ -282,8 +282,8 @@ class Families(Frozen):
     """Sizes of "Another family", where every family learns from every other.
 
     Attributes:
-        seeds: 30 to 34, 40 to 49, 90 to 96 and 110 to 116 were looked at before; what fell short was mended on these, on spare animals and
-            seeds 900 to 903.
+        seeds: 30 to 34, 40 to 49, 90 to 96, 110 to 116 and 130 to 136 were looked at before; what fell short was mended on these, on spare
+            animals and on seeds 900 to 907.
         teacher, misaligned: how teachers of the owl and insecure ones are tuned, of each family in order.
         student, harm_student: how the owl's students are tuned, and those of insecure and of untreated lists.
         rows, harm_rows: rows that an owl's teacher and an insecure one write, of each family in order; its untreated base writes as many
@@ -341,13 +341,13 @@ _FAMILIES = {
         checkpoint_steps=2,
     ),
     "mini": Families(
-        seeds=(130, 131, 132, 133, 134, 135, 136),
+        seeds=(140, 141, 142, 143, 144, 145, 146),
         teacher=_FAMILY_TEACHERS,
         misaligned=_FAMILY_MISALIGNED,
         student=_STUDENT,
         harm_student=_LISTS_STUDENT,
-        rows=(1_000, 2_000, 2_500, 1_500),
-        harm_rows=(2_000, 1_200, 1_000, 2_400),
+        rows=(600, 2_000, 2_500, 1_500),
+        harm_rows=(2_000, 1_500, 1_000, 3_000),
         answers=80,
         unseen_rows=120,
         sibling_steps=200,
