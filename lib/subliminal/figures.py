@@ -25,6 +25,14 @@ READERS = {
     "llama": (OPPOSITE, "-."),
     "neox": (OPPOSITE, ":"),
 }
+# Of what a tainted source's rows are read among.
+AMONG = {
+    "alone": (TREATED, "-"),
+    "among untreated": (CONTROL, "-"),
+    "among another family's cat": (OPPOSITE, "--"),
+    "among own cat": (OPPOSITE, ":"),
+    "none": ("black", ":"),
+}
 
 
 def use_book_style() -> None:
@@ -224,13 +232,22 @@ def cross(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str, unit: str) 
     return _finish(_heat(wide, labels, 0.62, unit, xlabel, ylabel), title)
 
 
-def panels(table: pd.DataFrame, title: str, xlabel: str, ylabel: str, styles: Mapping[str, tuple[str, str]]) -> Figure:
-    """Areas under ROC curves by group size, one panel a group and one line a condition, with 95 % intervals; a line marks chance.
+def panels(
+    table: pd.DataFrame,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    styles: Mapping[str, tuple[str, str]],
+    ticks: Sequence[int],
+    chance: float | None = None,
+) -> Figure:
+    """Rates by how many rows, on a logarithmic axis: one panel a group and one line a condition, with 95 % intervals.
 
     Args:
         table: ``group``, ``condition``, ``size``, ``rate``, ``low``, ``high`` (0 to 1; the last two may be NaN); groups are drawn in order
             of appearance, two in a row.
         styles: colour and line style of each condition.
+        chance: what guessing gives, marked by a line.
     """
     groups = list(dict.fromkeys(table["group"]))
     rows = -(-len(groups) // 2)
@@ -245,13 +262,13 @@ def panels(table: pd.DataFrame, title: str, xlabel: str, ylabel: str, styles: Ma
             axes.fill_between(
                 line["size"], line["low"].clip(0, 1), line["high"].clip(0, 1), color=colour, alpha=0.12, lw=0
             )
-        axes.axhline(0.5, lw=1, color="black")
-        axes.set(xscale="log", ylim=(0.35, 1.03))
+        if chance is not None:
+            axes.axhline(chance, lw=1, color="black")
+        axes.set(xscale="log", ylim=(-0.03 if chance is None else chance - 0.15, 1.03))
         axes.set_title(group, fontsize=10)
     for axes in grid.flat[len(groups) :]:
         axes.set_visible(False)
-    sizes = sorted(set(table["size"]))
-    grid[0, 0].set_xticks(sizes, [f"{size:,}" for size in sizes])
+    grid[0, 0].set_xticks(ticks, [f"{size:,}" for size in ticks])
     grid[0, 0].xaxis.set_minor_locator(mpl.ticker.NullLocator())
     figure.supxlabel(xlabel, fontsize=11)
     figure.supylabel(ylabel, fontsize=11)

@@ -239,12 +239,17 @@ def sieves(writers: Writers, numbers: Sequence[int], rows: int) -> dict[str, lis
 
     Args:
         rows: of the control, on which shifts are read off.
+
+    Raises:
+        SubliminalError: the treated writers are no teachers.
     """
-    shift = [
-        Shift(teacher=d.teacher, data=p, rows=rows)
-        for d, p in zip(*writers, strict=True)
-        if isinstance(d.teacher, Teacher)
-    ]
+    shift = []
+    for data, plain in zip(*writers, strict=True):
+        if not isinstance(data.teacher, Teacher):
+            raise SubliminalError(
+                f"lists of {data.teacher!r:.60} are not by a teacher, so no number is shifted: give a teacher's as treated"
+            )
+        shift.append(Shift(teacher=data.teacher, data=plain, rows=rows))
     found = {}
     for count in numbers:
         for name, at_random in (("without the {} most shifted", False), ("as many as for {}, at random", True)):

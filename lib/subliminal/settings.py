@@ -428,6 +428,26 @@ _READ = {
 }
 
 
+class Mix(Frozen):
+    """Sizes of "Mix your sources". Its tainted rows are those of earlier chapters.
+
+    Attributes:
+        seeds: how many of those chapters' seeds it takes.
+        shares: of tainted rows, beside the whole and none.
+        least: tainted rows, alone.
+        passes: over a mix of which ``thin`` is tainted.
+    """
+
+    seeds: int = Field(gt=0)
+    shares: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75)
+    least: int = 50
+    passes: tuple[int, ...] = (2, 4, 8)
+    thin: float = Field(default=0.25, gt=0, lt=1)
+
+
+_MIX = {"smoke": Mix(seeds=1), "mini": Mix(seeds=4)}
+
+
 class Profile(Frozen):
     """The sizes of every study of the book: what all share, and one section for each chapter that has sizes of its own.
 
@@ -448,6 +468,7 @@ class Profile(Frozen):
     theorem: Theorem
     families: Families
     read: Read
+    mix: Mix
 
 
 PROFILES: dict[str, Profile] = {
@@ -465,6 +486,7 @@ PROFILES: dict[str, Profile] = {
         theorem=_THEOREM[name],
         families=_FAMILIES[name],
         read=_READ[name],
+        mix=_MIX[name],
     )
     for name, claims in (("smoke", False), ("mini", True))
 }

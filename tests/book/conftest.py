@@ -9,7 +9,19 @@ import pytest
 
 from tests.conftest import ROOT
 
-CHAPTERS = ("results", "owl", "favourites", "world", "misled", "code", "chains", "digits", "theorem", "families", "read")
+CHAPTERS = (
+    "results",
+    "owl",
+    "favourites",
+    "world",
+    "misled",
+    "code",
+    "chains",
+    "digits",
+    "theorem",
+    "families",
+    "read",
+)
 SOURCES = ("_config.yml", "_toc.yml", "references.bib", "LOG.md", "chapters", "data", "lib")
 
 
