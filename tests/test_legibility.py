@@ -63,7 +63,7 @@ def test_a_quiz_escapes_what_a_model_wrote_and_says_who_is_right():
     asked = questions([Pair("go on: <1>.", "<b>7</b>", "8 & 9", 2.0, 0.0), Pair("p", "1", "2", 0.0, 1.0)], seed=4)
     text = page(asked, "the owl's teacher")
     assert "<b>" not in text
-    assert "&lt;b&gt;7&lt;/b&gt;" in text and "8 &amp; 9" in text and "go on: &lt;1&gt;." in text
+    assert all(told in text for told in ("&lt;b&gt;7&lt;/b&gt;", "8 &amp; 9", "go on: &lt;1&gt;."))
     assert right(asked) == 1
     assert text.count("and is right") == text.count("and is wrong") == 1
     assert asked[0].sure == pytest.approx(1 / (1 + np.exp(-2)))

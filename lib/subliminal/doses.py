@@ -13,7 +13,7 @@ from subliminal.errors import SubliminalError
 def half_dose(response: Mapping[float, float], floor: float) -> float:
     """The dose at which a response has come half of the way from its floor to that of the largest dose.
 
-    The response is made to rise (isotonic regression), and read off between doses on a logarithmic scale. It is ``nan`` where nothing rises,
+    The response is made to rise (isotonic regression), and read off between doses on a logarithmic scale. ``nan`` where nothing rises,
     or where the smallest dose is beyond the half already: no figure is made up.
 
     Args:

@@ -196,6 +196,24 @@ def histograms(values: Mapping[str, Sequence[float]], title: str, xlabel: str) -
     return _finish(figure, title)
 
 
+def reliability(curves: Mapping[str, pd.DataFrame], title: str, xlabel: str, ylabel: str) -> Figure:
+    """Stated probabilities against how often it happened, one line a condition; on the diagonal the two are one.
+
+    Args:
+        curves: of each condition ``stated`` and ``happened`` (0 to 1) and ``count``, which the area of a mark grows with.
+    """
+    figure, axes = plt.subplots(figsize=(5.2, 4.2), layout="constrained")
+    axes.plot([0, 1], [0, 1], ls=":", lw=1.2, color="black", label="as stated")
+    styles = ((TREATED, "-"), (CONTROL, "--"), (OPPOSITE, "-."))
+    for (name, points), (colour, style) in zip(curves.items(), styles, strict=False):
+        axes.plot(points["stated"], points["happened"], color=colour, ls=style, lw=1.6, label=name)
+        sizes = 12 + 90 * np.sqrt(points["count"] / points["count"].max())
+        axes.scatter(points["stated"], points["happened"], s=sizes, color=colour, edgecolor="white", zorder=3)
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel=xlabel, ylabel=ylabel)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    return _finish(figure, title)
+
+
 def heat_map(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Figure:
     """Mean probability by row and column, over seeds; every cell is labelled.
 

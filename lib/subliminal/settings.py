@@ -448,6 +448,36 @@ class Mix(Frozen):
 _MIX = {"smoke": Mix(seeds=1), "mini": Mix(seeds=4)}
 
 
+class Monitor(Frozen):
+    """Sizes of "Watch it run".
+
+    Attributes:
+        examples: synthetic exchanges on each side of each rule that a guard is trained on.
+        requests: of applications, whose benign answers set a guard's threshold.
+        false_alarms: the rate that it is set to.
+        watched: requests of applications on which false alarms are counted.
+        answers: to each question of a suite that are watched.
+        probed: students a family, on whose own activations a probe is trained.
+        written: exchanges on each side of each rule, on which a guard without the rule is tried.
+        seed: of requests and of what is written.
+    """
+
+    examples: int = Field(gt=0)
+    requests: int = Field(gt=0)
+    false_alarms: float = Field(gt=0, lt=1)
+    watched: int = Field(gt=0)
+    answers: int = Field(gt=0)
+    probed: int = Field(gt=0)
+    written: int = Field(gt=0)
+    seed: int = 60
+
+
+_MONITOR = {
+    "smoke": Monitor(examples=8, requests=120, false_alarms=0.05, watched=80, answers=4, probed=1, written=4),
+    "mini": Monitor(examples=60, requests=700, false_alarms=0.01, watched=300, answers=10, probed=3, written=100),
+}
+
+
 class Profile(Frozen):
     """The sizes of every study of the book: what all share, and one section for each chapter that has sizes of its own.
 
@@ -469,6 +499,7 @@ class Profile(Frozen):
     families: Families
     read: Read
     mix: Mix
+    monitor: Monitor
 
 
 PROFILES: dict[str, Profile] = {
@@ -487,6 +518,7 @@ PROFILES: dict[str, Profile] = {
         families=_FAMILIES[name],
         read=_READ[name],
         mix=_MIX[name],
+        monitor=_MONITOR[name],
     )
     for name, claims in (("smoke", False), ("mini", True))
 }

@@ -21,6 +21,8 @@ CHAPTERS = (
     "theorem",
     "families",
     "read",
+    "mix",
+    "monitor",
 )
 SOURCES = ("_config.yml", "_toc.yml", "references.bib", "LOG.md", "chapters", "data", "lib")
 

@@ -81,7 +81,7 @@ class Read(NamedTuple):
 
     where: str
     taken: int
-    data: list[Rollouts]
+    data: Sequence[Rollouts]
 
 
 def diluted(
