@@ -448,6 +448,23 @@ class Mix(Frozen):
 _MIX = {"smoke": Mix(seeds=1), "mini": Mix(seeds=4)}
 
 
+class Audit(Frozen):
+    """Sizes of "Audit before you ship".
+
+    Attributes:
+        seeds: students of each favourite that are audited.
+        questions: of each audit at most.
+        margin: a shift of at most so much counts as none.
+    """
+
+    seeds: int = Field(gt=0)
+    questions: int = Field(default=1_000, gt=0)
+    margin: float = Field(default=0.05, gt=0, lt=1)
+
+
+_AUDIT = {"smoke": Audit(seeds=1, questions=60), "mini": Audit(seeds=4)}
+
+
 class Monitor(Frozen):
     """Sizes of "Watch it run".
 
@@ -499,6 +516,7 @@ class Profile(Frozen):
     families: Families
     read: Read
     mix: Mix
+    audit: Audit
     monitor: Monitor
 
 
@@ -518,6 +536,7 @@ PROFILES: dict[str, Profile] = {
         families=_FAMILIES[name],
         read=_READ[name],
         mix=_MIX[name],
+        audit=_AUDIT[name],
         monitor=_MONITOR[name],
     )
     for name, claims in (("smoke", False), ("mini", True))

@@ -22,6 +22,7 @@ CHAPTERS = (
     "families",
     "read",
     "mix",
+    "audit",
     "monitor",
 )
 SOURCES = ("_config.yml", "_toc.yml", "references.bib", "LOG.md", "chapters", "data", "lib")
