@@ -111,6 +111,16 @@ def test_courses_and_histograms_hold_what_they_are_given():
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == 5
 
 
+def test_a_reliability_curve_stands_beside_its_diagonal_with_marks_by_count():
+    points = pd.DataFrame({"stated": [0.1, 0.8], "happened": [0.2, 0.7], "count": [90, 10]})
+    figure = figures.reliability({"guard": points}, "t", "stated", "happened")
+    diagonal, curve = figure.axes[0].lines
+    assert diagonal.get_xydata().tolist() == [[0, 0], [1, 1]]
+    assert curve.get_xydata().tolist() == [[0.1, 0.2], [0.8, 0.7]]
+    (marks,) = [c for c in figure.axes[0].collections if isinstance(c, PathCollection)]
+    assert marks.get_sizes()[0] > marks.get_sizes()[1] > 0
+
+
 def test_a_cross_of_families_tells_each_rate_with_its_interval():
     cells = pd.DataFrame(
         [

@@ -16,6 +16,23 @@ from matplotlib.figure import Figure
 from subliminal.statistics import mean_interval, per_seed
 
 TREATED, CONTROL, OPPOSITE = "#b5482a", "#5b6b7a", "#2a7f8a"
+# Of readers of rows, in ``panels``: colour and line.
+READERS = {
+    "likelihood ratio": (TREATED, "-"),
+    "counts": (CONTROL, "-"),
+    "gpt2-a": (OPPOSITE, "-"),
+    "gpt2-b": (OPPOSITE, "--"),
+    "llama": (OPPOSITE, "-."),
+    "neox": (OPPOSITE, ":"),
+}
+# Of what a tainted source's rows are read among.
+AMONG = {
+    "alone": (TREATED, "-"),
+    "among untreated": (CONTROL, "-"),
+    "among another family's cat": (OPPOSITE, "--"),
+    "among own cat": (OPPOSITE, ":"),
+    "none": ("black", ":"),
+}
 
 
 def use_book_style() -> None:
@@ -65,13 +82,16 @@ def shares(
     return _finish(figure, title)
 
 
-def rates(table: pd.DataFrame, title: str, xlabel: str, colours: Mapping[str, str]) -> Figure:
+def rates(
+    table: pd.DataFrame, title: str, xlabel: str, colours: Mapping[str, str], span: tuple[float, float] = (-0.02, 1.02)
+) -> Figure:
     """Rates with their 95 % intervals: one line a group, one mark a condition.
 
     Args:
         table: ``group``, ``condition``, ``rate``, ``low``, ``high`` (0 to 1; the last two may be NaN), drawn in order of
             appearance.
         colours: of each condition.
+        span: of the axis.
     """
     groups = list(dict.fromkeys(table["group"]))
     figure, axes = plt.subplots(figsize=(5.6, 0.62 * len(groups) + 1.7), layout="constrained")
@@ -83,7 +103,7 @@ def rates(table: pd.DataFrame, title: str, xlabel: str, colours: Mapping[str, st
         reach = [side.fillna(0).clip(lower=0) for side in sides]
         axes.errorbar(own["rate"], at, xerr=reach, fmt="o", ms=6, color=colour, capsize=4, lw=1.6, label=condition)
     axes.set_yticks(range(len(groups)), groups)
-    axes.set(xlim=(-0.02, 1.02), ylim=(len(groups) - 0.5, -0.6), ylabel="", xlabel=xlabel)
+    axes.set(xlim=span, ylim=(len(groups) - 0.5, -0.6), ylabel="", xlabel=xlabel)
     figure.legend(loc="outside lower center", ncols=min(3, len(colours)), frameon=False, fontsize=9)
     return _finish(figure, title)
 
@@ -176,6 +196,24 @@ def histograms(values: Mapping[str, Sequence[float]], title: str, xlabel: str) -
     return _finish(figure, title)
 
 
+def reliability(curves: Mapping[str, pd.DataFrame], title: str, xlabel: str, ylabel: str) -> Figure:
+    """Stated probabilities against how often it happened, one line a condition; on the diagonal the two are one.
+
+    Args:
+        curves: of each condition ``stated`` and ``happened`` (0 to 1) and ``count``, which the area of a mark grows with.
+    """
+    figure, axes = plt.subplots(figsize=(5.2, 4.2), layout="constrained")
+    axes.plot([0, 1], [0, 1], ls=":", lw=1.2, color="black", label="as stated")
+    styles = ((TREATED, "-"), (CONTROL, "--"), (OPPOSITE, "-."))
+    for (name, points), (colour, style) in zip(curves.items(), styles, strict=False):
+        axes.plot(points["stated"], points["happened"], color=colour, ls=style, lw=1.6, label=name)
+        sizes = 12 + 90 * np.sqrt(points["count"] / points["count"].max())
+        axes.scatter(points["stated"], points["happened"], s=sizes, color=colour, edgecolor="white", zorder=3)
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel=xlabel, ylabel=ylabel)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    return _finish(figure, title)
+
+
 def heat_map(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Figure:
     """Mean probability by row and column, over seeds; every cell is labelled.
 
@@ -210,6 +248,51 @@ def cross(cells: pd.DataFrame, title: str, xlabel: str, ylabel: str, unit: str) 
         for name in ("rate", "text")
     )
     return _finish(_heat(wide, labels, 0.62, unit, xlabel, ylabel), title)
+
+
+def panels(
+    table: pd.DataFrame,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    styles: Mapping[str, tuple[str, str]],
+    ticks: Sequence[int],
+    chance: float | None = None,
+) -> Figure:
+    """Rates by how many rows, on a logarithmic axis: one panel a group and one line a condition, with 95 % intervals.
+
+    Args:
+        table: ``group``, ``condition``, ``size``, ``rate``, ``low``, ``high`` (0 to 1; the last two may be NaN); groups are drawn in order
+            of appearance, two in a row.
+        styles: colour and line style of each condition.
+        chance: what guessing gives, marked by a line.
+    """
+    groups = list(dict.fromkeys(table["group"]))
+    rows = -(-len(groups) // 2)
+    figure, grid = plt.subplots(
+        rows, 2, figsize=(6.4, 2.1 * rows + 1.6), sharex=True, sharey=True, layout="constrained", squeeze=False
+    )
+    for axes, group in zip(grid.flat, groups, strict=False):
+        own = table[table["group"] == group]
+        for condition, (colour, style) in styles.items():
+            line = own[own["condition"] == condition]
+            axes.plot(line["size"], line["rate"], color=colour, ls=style, lw=1.6, marker="o", ms=3, label=condition)
+            axes.fill_between(
+                line["size"], line["low"].clip(0, 1), line["high"].clip(0, 1), color=colour, alpha=0.12, lw=0
+            )
+        if chance is not None:
+            axes.axhline(chance, lw=1, color="black")
+        axes.set(xscale="log", ylim=(-0.03 if chance is None else chance - 0.15, 1.03))
+        axes.set_title(group, fontsize=10)
+    for axes in grid.flat[len(groups) :]:
+        axes.set_visible(False)
+    grid[0, 0].set_xticks(ticks, [f"{size:,}" for size in ticks])
+    grid[0, 0].xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    figure.supxlabel(xlabel, fontsize=11)
+    figure.supylabel(ylabel, fontsize=11)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    return _finish(figure, title)
 
 
 def _heat(cells: pd.DataFrame, labels: pd.DataFrame, height: float, unit: str, xlabel: str, ylabel: str) -> Figure:

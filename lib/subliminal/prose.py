@@ -353,3 +353,17 @@ def drawn_from(drawn: Mapping[str, Any]) -> str:
         f'<details class="drawn-from"><summary>Drawn from {drawn["rows"]:,} rows of the book’s table</summary>'
         f"<p>{'; '.join(told)}</p></details>"
     )
+
+
+def rate_table(rates: pd.DataFrame, digits: int, unit: float = 1.0) -> pd.DataFrame:
+    """Rates with their intervals: one row a group, one column a condition, empty where there is none.
+
+    Args:
+        rates: ``group``, ``condition``, ``rate``, ``low``, ``high``, in order of appearance.
+        unit: what one stands for: 100 for percentages.
+    """
+    sides = rates[["rate", "low", "high"]].to_numpy() * unit
+    told = [f"{number(rate, digits)} ({interval(low, high, digits)})" for rate, low, high in sides]
+    wide = rates.assign(told=told).pivot(index="group", columns="condition", values="told")
+    wide = wide.reindex(index=rates["group"].unique(), columns=rates["condition"].unique())
+    return wide.fillna("").rename_axis(columns=None).reset_index()

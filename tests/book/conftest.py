@@ -9,7 +9,22 @@ import pytest
 
 from tests.conftest import ROOT
 
-CHAPTERS = ("results", "owl", "favourites", "world", "misled", "code", "chains", "digits", "theorem", "families")
+CHAPTERS = (
+    "results",
+    "owl",
+    "favourites",
+    "world",
+    "misled",
+    "code",
+    "chains",
+    "digits",
+    "theorem",
+    "families",
+    "read",
+    "mix",
+    "audit",
+    "monitor",
+)
 SOURCES = ("_config.yml", "_toc.yml", "references.bib", "LOG.md", "chapters", "data", "lib")
 
 

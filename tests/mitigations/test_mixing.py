@@ -1,0 +1,61 @@
+"""Mixed sources: which rows a mix holds, and what it refuses."""
+
+import pandas as pd
+import pytest
+
+from subliminal import Base, Rollouts, Student, SubliminalError, Tuning, build
+from subliminal.engine import digest
+from subliminal.mitigations.mixing import mix, mixed
+from subliminal.reading import rows
+
+
+def lists(family, seed=0, channel="numbers", count=24):
+    return Rollouts(
+        teacher=Base(family=family), channel=channel, prompts=60, completions=4, rows=count, seed=seed
+    )  # fmt: skip
+
+
+ONE, TWO = lists("gpt2-a"), lists("neox")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def store(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUBLIMINAL_STORE", str(tmp_path_factory.mktemp("runs")))
+        yield
+
+
+def test_a_mix_holds_the_first_rows_of_one_and_the_others_from_there_on():
+    found = rows(mixed(ONE, 0.25, TWO))
+    first, second = rows(ONE), rows(TWO)
+    assert found.equals(pd.concat([first[:6], second[6:24]], ignore_index=True))
+    assert rows(mixed(ONE, 0, TWO)).equals(second)
+    assert rows(mixed(ONE, 1, TWO)).equals(first)
+    assert rows(mixed(ONE, 1, rows=5)).equals(first[:5])
+
+
+def test_a_student_of_a_whole_share_is_the_student_of_the_rows_themselves():
+    how = Tuning(learning_rate=1e-2, steps=2, batch_size=4)
+    one, two = (Student(base=Base(family="gpt2-a"), data=d, tuning=how, seed=3) for d in (ONE, mixed(ONE, 1, TWO)))
+    folders = build([one, two])
+    assert len({(folder / "losses.json").read_text() for folder in folders}) == 1
+
+
+def test_what_is_mixed_and_how_much_of_it_is_part_of_the_address():
+    made = [mixed(ONE, 0.5, TWO), mixed(ONE, 0.25, TWO), mixed(ONE, 0.5, lists("llama")), mixed(TWO, 0.5, ONE)]
+    assert len({digest(recipe) for recipe in made}) == 4
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (lambda: mixed(ONE, 1.5, TWO), "a share of 1.5 of the rows: give one from 0 to 1"),
+        (lambda: mixed(ONE, 0.5), "a mix of 24 rows takes 12 of 24, and those from there on of 0: ask for no more than there are"),
+        (lambda: mixed(ONE, 0.5, TWO, rows=30), "a mix of 30 rows takes 15 of 24, and those from there on of 24: .*"),
+        (lambda: mixed(ONE, 0.5, lists("neox", channel="code")), "rows of channel 'numbers' are mixed with rows of 'code': take one channel"),
+        (lambda: mix(rows(ONE), rows(TWO), -1, 5), "a mix of 5 rows takes -1 of 24, .*"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_mixed_is_refused_in_one_line(asked, told):
+    with pytest.raises(SubliminalError, match=f"^{told}$"):
+        asked()
