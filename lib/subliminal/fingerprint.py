@@ -20,9 +20,9 @@ from subliminal.paths import data_file
 from subliminal.recipes import Base, Recipe
 
 # These modules only say what is to be done, and all they say of a run is in its recipe's fields.
-_DECLARATIVE = frozenset(
-    f"subliminal.{n}" for n in ("errors", "fingerprint", "paths", "recipes", "registry", "settings")
-)
+_DECLARATIVE = frozenset(f"subliminal.{n}" for n in ("errors", "fingerprint", "paths", "recipes", "registry"))
+# So do the sizes of studies.
+_SIZES = "subliminal.settings"
 # A model card, and a run's manifest: they hold times and dates.
 _TOLD = ("card.json", "run.json")
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "numpy")
@@ -75,7 +75,7 @@ def code_digest(modules: tuple[str, ...]) -> str:
     queue = list(modules)
     while queue:
         name = queue.pop()
-        if name not in seen and name not in _DECLARATIVE:
+        if name not in seen and name not in _DECLARATIVE and not name.startswith(_SIZES):
             seen[name], imported = _module(name)
             queue += imported
     return _sha(json.dumps(sorted(seen.items())))
@@ -86,7 +86,7 @@ def package_digest() -> str:
     root = Path(__file__).parent
     parts = (path.relative_to(root.parent).with_suffix("").parts for path in sorted(root.rglob("*.py")))
     names = (".".join(part for part in own if part != "__init__") for own in parts)
-    return _sha(json.dumps([(name, _module(name)[0]) for name in names if name != "subliminal.settings"]))
+    return _sha(json.dumps([(name, _module(name)[0]) for name in names if not name.startswith(_SIZES)]))
 
 
 def data_digest(names: Iterable[str]) -> str:

@@ -71,17 +71,17 @@ STATEMENT = {"id": "little", "text": "A base gives owl at most {bound}.", "claim
 @pytest.fixture
 def extended(root):
     """The smoke book with one chapter more; afterwards as it was."""
-    edited = {name: root / name for name in ("_toc.yml", "data/claims.yml", "lib/subliminal/settings.py")}
+    edited = {name: root / name for name in ("_toc.yml", "data/claims.yml", "lib/subliminal/settings/__init__.py")}
     before = {name: path.read_text() for name, path in edited.items()}
     chapter = root / "chapters" / "likes.md"
     registry = yaml.safe_load(before["data/claims.yml"])
     registry["claims"] += CLAIMS
     registry["statements"]["likes"] = [STATEMENT]
-    sizes = before["lib/subliminal/settings.py"]
+    sizes = before["lib/subliminal/settings/__init__.py"]
     for old, new in (
         ("class Profile(Frozen):", SECTION),
-        ("    families: Families\n\n\nPROFILES", "    families: Families\n    likes: Likes\n\n\nPROFILES"),
-        ("families=_FAMILIES[name],", "families=_FAMILIES[name],\n        likes=_LIKES[name],"),
+        ("    monitor: Monitor\n\n\nPROFILES", "    monitor: Monitor\n    likes: Likes\n\n\nPROFILES"),
+        ("monitor=MONITOR[name],", "monitor=MONITOR[name],\n        likes=_LIKES[name],"),
     ):
         assert old in sizes
         sizes = sizes.replace(old, new)
@@ -89,7 +89,7 @@ def extended(root):
         chapter.write_text(CHAPTER)
         edited["_toc.yml"].write_text(before["_toc.yml"].rstrip() + "\n  - file: chapters/likes\n")
         edited["data/claims.yml"].write_text(yaml.safe_dump(registry))
-        edited["lib/subliminal/settings.py"].write_text(sizes)
+        edited["lib/subliminal/settings/__init__.py"].write_text(sizes)
         yield root
     finally:
         chapter.unlink()
