@@ -22,7 +22,7 @@ from subliminal.training import Progress
 class Mixed(Rollouts):
     """The first ``taken`` rows of a rollout, and another's rows from that place on, ``rows`` in all.
 
-    Writers with one seed answer the same prompts in the same order, so a mix has the prompts of either alone, and each once.
+    Writers with one seed answer the same prompts in the same order, so a mix has about the prompts of either alone.
     The other fields are those of the first rollout, which is ``source``; ``whole`` is how many rows it has.
     """
 
@@ -84,29 +84,47 @@ class Read(NamedTuple):
     data: Sequence[Rollouts]
 
 
-def diluted(
-    name: str, data: Sequence[Rollouts], rest: Mapping[str, Sequence[Rollouts]], shares: Iterable[float]
-) -> dict[str, Read]:
-    """Shares of tainted rows, alone and among others, as conditions ``NAME alone, 10 %`` and ``NAME among OTHERS, 10 %``.
-
-    The whole, and none of it (the others by themselves), are always among them.
+def alone(name: str, data: Sequence[Rollouts], doses: Iterable[int]) -> dict[str, Read]:
+    """So many tainted rows by themselves, and all of them: conditions ``NAME alone, 150 rows``.
 
     Args:
         data: tainted rollouts, one a seed.
-        rest: by name, rollouts of others, one a seed, in the same order and of as many rows.
     """
-    whole, found = data[0].rows, {}
-    for share in (*shares, 1.0, 0.0):
-        taken, told = round(share * whole), f"{100 * share:.0f} %"
-        if taken:
-            rows = list(data) if taken == whole else [mixed(own, 1, rows=taken) for own in data]
-            found[f"{name} alone, {told}"] = Read("alone", taken, rows)
-        for others, theirs in rest.items():
-            rows = {0: list(theirs), whole: list(data)}.get(taken) or [
-                mixed(own, share, other) for own, other in zip(data, theirs, strict=True)
-            ]
-            found[f"{name} among {others}, {told}"] = Read(f"among {others}", taken, rows)
+    whole = data[0].rows
+    return {
+        f"{name} alone, {taken} rows": Read("alone", taken, [_part(own, taken) for own in data])
+        for taken in (*doses, whole)
+    }
+
+
+def diluted(
+    name: str, data: Sequence[Rollouts], rest: Mapping[str, Sequence[Rollouts]], shares: Iterable[float], rows: int
+) -> dict[str, Read]:
+    """Shares of tainted rows among others, ``rows`` in all, as conditions ``NAME among OTHERS, 10 %``.
+
+    Nothing but tainted rows (the same for all others), and none of them, are always among the conditions.
+
+    Args:
+        data: tainted rollouts, one a seed.
+        rest: by name, rollouts of others, one a seed, in the same order.
+    """
+    found = {}
+    for others, theirs in rest.items():
+        for share in (1.0, *sorted(shares, reverse=True), 0.0):
+            taken = round(share * rows)
+            # A mix with nothing of one side is that of the other side alone: one student, however it is named.
+            sides = {rows: data, 0: theirs}.get(taken)
+            read = (
+                [_part(own, rows) for own in sides]
+                if sides is not None
+                else [mixed(own, share, other, rows) for own, other in zip(data, theirs, strict=True)]
+            )
+            found[f"{name} among {others}, {100 * share:.0f} %"] = Read(f"among {others}", taken, read)
     return found
+
+
+def _part(data: Rollouts, rows: int) -> Rollouts:
+    return data if rows == data.rows else mixed(data, 1, rows=rows)
 
 
 def mix(rows: pd.DataFrame, other: pd.DataFrame, taken: int, total: int) -> pd.DataFrame:

@@ -6,6 +6,7 @@ Cloud et al. 2025, section 4: a trait that passes by training on rows does not p
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
@@ -77,10 +78,15 @@ def fitting(
         SubliminalError: not even one turn fits.
     """
     asked = [{"role": "user", "content": question}]
-    for count in range(len(before), 0, -1):
-        (ids,) = encode_prompts(tokenizer, [[*(m for turn in before[:count] for m in turn), *asked]])
-        if len(ids) <= limit:
-            return ids, count
+
+    def ids(count: int) -> list[int]:
+        (found,) = encode_prompts(tokenizer, [[*(m for turn in before[:count] for m in turn), *asked]])
+        return found
+
+    # More turns are more tokens, so the last that fits is found by halving.
+    count = bisect_right(range(1, len(before) + 1), limit, key=lambda turns: len(ids(turns)))
+    if count:
+        return ids(count), count
     raise SubliminalError(
         f"no turn fits before {question!r:.60} in {limit} tokens: show shorter rows, or take a model that reads more"
     )

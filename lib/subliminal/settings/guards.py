@@ -83,19 +83,32 @@ class Mix(Frozen):
 
     Attributes:
         seeds: how many of those chapters' seeds it takes.
-        shares: of tainted rows, beside the whole and none.
-        least: tainted rows, alone.
+        rows, harm_rows: of a mix, with the owl's rows and with those of insecure teachers.
+        shares: of tainted rows in a mix, beside all and none.
+        doses, harm_doses: tainted rows by themselves, beside all that the earlier chapter reads.
         passes: over a mix of which ``thin`` is tainted.
     """
 
     seeds: int = Field(gt=0)
+    rows: int = Field(gt=0)
+    harm_rows: int = Field(gt=0)
     shares: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75)
-    least: int = 50
+    doses: tuple[int, ...]
+    harm_doses: tuple[int, ...]
     passes: tuple[int, ...] = (2, 4, 8)
     thin: float = Field(default=0.25, gt=0, lt=1)
 
 
-MIX = {"smoke": Mix(seeds=1), "mini": Mix(seeds=4)}
+MIX = {
+    "smoke": Mix(seeds=1, rows=200, harm_rows=200, doses=(50, 100), harm_doses=(50, 100)),
+    "mini": Mix(
+        seeds=4,
+        rows=600,
+        harm_rows=1_200,
+        doses=(50, 150, 300, 600, 900),
+        harm_doses=(50, 150, 300, 600, 1_200),
+    ),
+}
 
 
 class Audit(Frozen):
