@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -51,6 +51,12 @@ class Audited(Recipe):
                 f"an audit compares a model with its own base, {own!r:.60}, not with {self.base!r:.60}: give that"
             )
         return self
+
+    @classmethod
+    def of(cls, model: Base | Teacher | Student, **fields: Any) -> Audited:
+        """An audit of a model against the base that it came from, with the model's seed unless ``fields`` has one."""
+        own = {"base": model} if isinstance(model, Base) else {"base": model.base, "seed": model.seed}
+        return cls(model=model, **(own | fields))
 
     def data_files(self) -> tuple[str, ...]:
         return (path_of(self.suite),)
