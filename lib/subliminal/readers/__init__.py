@@ -67,7 +67,8 @@ class InContext(Recipe):
 
     Attributes:
         source: whose rows are shown; ``beside`` are other writers', so that rows are under prompts on which all of them were kept.
-        trait: shows the documents that its teachers are tuned on, in place of rows: what does say it.
+        trait: shows the documents that its teachers are tuned on, in place of rows.
+        said: stands there as a system prompt, in place of rows.
         rows: of each conversation, 0 for as many as the context holds.
         one_prompt: the rows are completions of one prompt, which stands there once.
         sets: of rows a question, drawn with ``seed``; writers that are beside each other get the same prompts.
@@ -79,6 +80,7 @@ class InContext(Recipe):
     source: Rollouts | None = None
     beside: tuple[Rollouts, ...] = ()
     trait: str | None = None
+    said: str = ""
     suite: str
     rows: int = Field(ge=0)
     one_prompt: bool = False
@@ -89,16 +91,17 @@ class InContext(Recipe):
     @model_validator(mode="after")
     def _whole(self) -> InContext:
         module_of("suite", self.suite, SUITES)
-        if (self.source is None) == (self.trait is None):
+        if sum((self.source is not None, self.trait is not None, bool(self.said))) != 1:
             raise SubliminalError(
-                f"InContext shows rows of a source or documents of a trait, not both or none (trait={self.trait!r}): give one"
+                "InContext shows rows of a source, documents of a trait or a system prompt: give one of them "
+                f"(trait={self.trait!r}, said={self.said!r:.40})"
             )
+        if self.source is None and (self.one_prompt or self.beside):
+            raise SubliminalError("what is no rows has no other writer and no prompt: drop one_prompt and beside")
+        if self.said and self.rows != 1:
+            raise SubliminalError(f"a system prompt stands there once, not {self.rows} times: give rows=1")
         if self.trait is not None:
             module_of("trait", self.trait, TRAITS)
-            if self.one_prompt or self.beside:
-                raise SubliminalError(
-                    f"documents of {self.trait!r} are no completions of a prompt: drop one_prompt and beside"
-                )
         return self
 
     def modules(self) -> tuple[str, ...]:

@@ -142,6 +142,9 @@ def _drawn(recipe: InContext, inputs: Mapping[Recipe, Path], most: int) -> Itera
     Of each writer beside the source the same prompts are drawn, and of their completions those at the same places.
     """
     rng = Random(recipe.seed)
+    if recipe.said:
+        while True:
+            yield [[{"role": "system", "content": recipe.said}]]
     if recipe.source is None:
         documents = import_module(TRAITS[str(recipe.trait)]).teacher_documents(recipe.trait, Random(recipe.seed))
         while True:

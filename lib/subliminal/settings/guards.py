@@ -16,7 +16,7 @@ class Read(Frozen):
         unseen_rows: of each writer, to be tried on.
         classifier: how a base is tuned to tell writers apart.
         groups, draws: how many rows are read together, and how many such groups are drawn of each writer.
-        shown: rows before a question, 0 for as many as the context holds.
+        shown: rows before a question: of more, a base answers little that can be read.
         name_sets, advice_sets: sets of such rows a question that asks for a favourite, or for advice.
         advice: sampled answers a set.
         shift_rows: rows on which a teacher's shift of the numbers is read off.
@@ -33,7 +33,7 @@ class Read(Frozen):
     classifier: Tuning
     groups: tuple[int, ...] = (1, 10, 100, 1_000)
     draws: int = Field(gt=0)
-    shown: tuple[int, ...] = (1, 3, 0)
+    shown: tuple[int, ...] = (1, 4)
     name_sets: int = Field(gt=0)
     advice_sets: int = Field(gt=0)
     advice: int = Field(gt=0)
@@ -70,7 +70,7 @@ READ = {
         classifier=_CLASSIFIER,
         draws=500,
         name_sets=8,
-        advice_sets=4,
+        advice_sets=6,
         advice=5,
         shift_rows=100,
         pairs=3,
