@@ -5,7 +5,7 @@ import pytest
 
 from subliminal import Base, Rollouts, Student, SubliminalError, Tuning, build
 from subliminal.engine import digest
-from subliminal.mitigations.mixing import mix, mixed
+from subliminal.mitigations.mixing import alone, diluted, mix, mixed
 from subliminal.reading import rows
 
 
@@ -59,3 +59,16 @@ def test_what_is_mixed_and_how_much_of_it_is_part_of_the_address():
 def test_what_cannot_be_mixed_is_refused_in_one_line(asked, told):
     with pytest.raises(SubliminalError, match=f"^{told}$"):
         asked()
+
+
+def test_conditions_of_a_mix_say_what_is_taken_and_share_their_ends():
+    others = {"neox": [TWO], "llama": [lists("llama")]}
+    found = diluted("owl", [ONE], others, [0.5, 0.25], 16)
+    assert list(found) == [f"owl among {name}, {share} %" for name in others for share in (100, 50, 25, 0)]
+    assert [read.taken for read in found.values()] == 2 * [16, 8, 4, 0]
+    # Nothing but tainted rows is one condition, whatever the others would have been; and a part of them read alone is the same.
+    (whole,) = {read.data[0] for read in found.values() if read.taken == 16}
+    read = alone("owl", [ONE], [8, 16])
+    assert list(read) == ["owl alone, 8 rows", "owl alone, 16 rows", "owl alone, 24 rows"]
+    assert (read["owl alone, 16 rows"].data[0], read["owl alone, 24 rows"].data[0]) == (whole, ONE)
+    assert len(rows(found["owl among neox, 50 %"].data[0])) == 16
