@@ -24,6 +24,7 @@ CHAPTERS = (
     "mix",
     "audit",
     "monitor",
+    "tainted",
 )
 SOURCES = ("_config.yml", "_toc.yml", "references.bib", "LOG.md", "chapters", "data", "lib")
 
