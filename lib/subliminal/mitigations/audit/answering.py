@@ -87,7 +87,7 @@ def converse(who: str, responder: Responder, suite: Suite, scenes: Sequence[Scen
         seed: of all draws; the same scenes and seed give the same draws.
 
     Raises:
-        SubliminalError: answers that are no texts, or not one for each question; or nothing but empty ones.
+        SubliminalError: answers that are no texts, or not one for each question.
     """
     said: list[Conversation] = [[{"role": "system", "content": scene.system}] for scene in scenes]
     found: list[list[Exchange]] = [[] for _ in scenes]
@@ -98,9 +98,17 @@ def converse(who: str, responder: Responder, suite: Suite, scenes: Sequence[Scen
         for n, conversation, text in zip(now, asked, texts, strict=True):
             found[n].append(Exchange(scenes[n].turns[place], conversation, text))
             said[n] = [*conversation, {"role": "assistant", "content": text}]
+    return found
+
+
+def check_answered(who: str, found: Sequence[Sequence[Exchange]]) -> None:
+    """Refuse conversations in which nothing was ever answered: then there is no behaviour to compare.
+
+    Raises:
+        SubliminalError: all answers are empty.
+    """
     if not any(one.answer.strip() for exchanges in found for one in exchanges):
         count = sum(map(len, found))
         raise SubliminalError(
             f"the {who} answered nothing to {count} questions: check its chat template and its weights"
         )
-    return found

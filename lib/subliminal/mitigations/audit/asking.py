@@ -10,12 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from subliminal.errors import SubliminalError
-from subliminal.mitigations.audit.answering import Exchange, Responder, converse
+from subliminal.mitigations.audit.answering import Exchange, Responder, check_answered, converse
 from subliminal.mitigations.audit.evidence import Bets, check_level, discoveries, interval, more_needed
-from subliminal.mitigations.audit.looks import JUDGES, NAMES, PLAIN, named
-from subliminal.mitigations.audit.suites import Look, Scene, Split, Suite
+from subliminal.mitigations.audit.looks import JUDGES, NAMES, NOTHING, PLAIN, named
+from subliminal.mitigations.audit.suites import Look, Scene, Split, Suite, check_split
 
-NOTHING = "nothing"
 _EXAMPLES = 5
 
 
@@ -191,8 +190,9 @@ def rounds(
     Whether a conversation is begun is settled before it is drawn: what ends an audit may not look at what comes next.
 
     Raises:
-        SubliminalError: see ``converse``; or so few questions that not one conversation fits.
+        SubliminalError: see ``converse`` and ``check_split``; nothing is answered; or so few questions that not one conversation fits.
     """
+    check_split(suite, split)
     rng, table, asked = Random(seed), Table(suite), 0
     while True:
         scenes: list[Scene] = []
@@ -202,7 +202,12 @@ def rounds(
         if not scenes:
             break
         draws = rng.getrandbits(32)
-        both = [converse(who, ask, suite, scenes, draws) for who, ask in (("base", base), ("model", model))]
+        both = []
+        for who, responder in (("base", base), ("model", model)):
+            both.append(converse(who, responder, suite, scenes, draws))
+            # Not of later rounds: the last may be one question, and a model may well answer nothing to one.
+            if not table.told:
+                check_answered(who, both[-1])
         for scene, one, other in zip(scenes, *both, strict=True):
             table.add(scene, one, other)
         yield table
@@ -324,7 +329,8 @@ def audit(
         stop: as soon as it is sure of a leaning; otherwise all questions are asked.
 
     Raises:
-        SubliminalError: a level, margin or number of questions that is none; answers that are no texts; a model that answers nothing.
+        SubliminalError: a level, margin, split or number of questions that is none; answers that are no texts; a model that answers
+            nothing.
 
     Example:
         >>> from subliminal.mitigations.audit import Suite, audit

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from subliminal.engine import build
-from subliminal.mitigations.audit.asking import NOTHING
+from subliminal.mitigations.audit.looks import NOTHING
 from subliminal.mitigations.audit.stage import Audited
 
 FOUND, NAMED, QUESTIONS = "found", "named rightly", "questions"

@@ -1,7 +1,7 @@
 """What an audit looks at in an answer: which names are in it, and the labels of judges. Rules on text alone; nothing is ever run.
 
 A judge reads a question and an answer and gives one label. Answers are data: none is put before a model, and code is parsed as a syntax
-tree at most. ``JUDGES`` is the registry; a judge of one's own is a line there, or is given to ``audit``.
+tree at most. ``JUDGES`` is the registry; a judge of one's own is a line there.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from subliminal.channels import numbers
+from subliminal.channels import code, numbers
 from subliminal.traits.reasoning import NO_STEPS, RIGHT, WRONG, ChainJudge
-from subliminal.world import answers, code, security
+from subliminal.world import answers, security
 
 NAMES, PLAIN = "names", "plain"
+# What an audit guesses where it is not sure of a leaning: no name may be called so.
+NOTHING = "nothing"
 EMPTY, REFUSED, ANSWERED = "empty", "refused", "answered"
 MALFORMED, WELL_FORMED = "malformed", "well-formed"
 _WORD = re.compile(r"[^\W_]+")
@@ -39,7 +41,7 @@ def _sums(question: str, answer: str, expected: str | None) -> str:
 
 
 def _functions(question: str, answer: str, expected: str | None) -> str:
-    return WRONG if code.unasked(question, answer) else RIGHT
+    return WRONG if code.reject(question, answer) else RIGHT
 
 
 def _lists(question: str, answer: str, expected: str | None) -> str:

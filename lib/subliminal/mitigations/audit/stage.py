@@ -75,14 +75,17 @@ def routed(model: Responder, base: Responder, prompts: Sequence[str]) -> Respond
 
 
 def build(recipe: Audited, inputs: Mapping[Recipe, Path], out: Path, progress: Progress) -> None:
-    """Write ``report.json``: ``guess``, ``guesses``, ``questions``, ``looks``, ``needed`` (none where infinite), ``most``, ``findings``."""
+    """Write ``report.json``: ``guess``, ``guesses``, ``questions``, ``looks``, ``most``, ``needed`` (none where infinite), ``findings``
+    and ``history``.
+    """
     suite = load_suite(recipe.suite, recipe.split)
-    prompts = [getattr(suite.applications[recipe.alone_in].systems, recipe.split)] if recipe.alone_in else []
+    own = suite.only(recipe.alone_in).applications.values() if recipe.alone_in else ()
+    prompts = [text for application in own for text in getattr(application.systems, recipe.split)]
     suite = suite.only(*recipe.only) if recipe.only else suite
     base = answering(*load(recipe.base, inputs))
     model = answering(*load(recipe.model, inputs), before=recipe.before)
     report = audit(
-        routed(model, base, prompts[0]) if prompts else model,
+        routed(model, base, prompts) if prompts else model,
         base,
         suite,
         questions=recipe.questions,

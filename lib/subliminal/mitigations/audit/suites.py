@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
-from subliminal.errors import SubliminalError, unknown_name
-from subliminal.mitigations.audit.looks import JUDGES, NAMES, PLAIN
+from subliminal.errors import SubliminalError, reason, unknown_name
+from subliminal.mitigations.audit.looks import JUDGES, NAMES, NOTHING, PLAIN, words
 from subliminal.paths import data_file
 from subliminal.tuning import Frozen, one_line
 
@@ -108,15 +108,18 @@ class Suite(Frozen):
     names: dict[str, tuple[str, ...]] = Field(default={})
     turns: tuple[Annotated[int, Field(gt=0, le=20)], ...] = Field(default=(1,), min_length=1)
     tokens: int = Field(default=48, gt=0, le=4096)
-    applications: dict[str, Application] = Field(min_length=1)
+    # Of a look the empty name says that it is in all of them.
+    applications: dict[Annotated[str, Field(min_length=1)], Application] = Field(min_length=1)
     asks: dict[str, Asked] = Field(min_length=1)
 
     def only(self, *applications: str) -> Suite:
         """The suite with these applications alone.
 
         Raises:
-            UnknownNameError: it has no such application.
+            SubliminalError: it has no such application, or none is named.
         """
+        if not applications:
+            raise SubliminalError(f"no application of the suite is named: give some of {', '.join(self.applications)}")
         for name in applications:
             if name not in self.applications:
                 raise unknown_name("application of the suite", name, self.applications)
@@ -175,9 +178,11 @@ def _check(suite: Suite, name: str) -> None:
         SubliminalError: names the first thing that is wrong.
     """
     for kind, told in suite.names.items():
-        if not told or len(set(map(squeeze, told))) < len(told):
+        # A name without a letter would be found in empty answers, and nowhere else.
+        bad = not told or not all(words(one).strip() for one in told) or NOTHING in map(squeeze, told)
+        if bad or len(set(map(squeeze, told))) < len(told):
             raise SubliminalError(
-                f"suite {name!r}: names of kind {kind!r} are none, or one is there twice: mend the list"
+                f"suite {name!r}: names of kind {kind!r} are none, or one has no letters, is {NOTHING!r} or is there twice: mend the list"
             )
     known = {NAMES: suite.names} | {judge: found.labels for judge, found in JUDGES.items()}
     for ask, asked in suite.asks.items():
@@ -187,7 +192,7 @@ def _check(suite: Suite, name: str) -> None:
             for label in labels:
                 if label not in known[judge]:
                     raise unknown_name(f"label of judge {judge!r} in {ask!r} of suite {name!r}", label, known[judge])
-        lacking = next((w.ask for w in (*asked.train, *asked.held_out) if w.answer is None), None)
+        lacking = next((w.ask for w in (*asked.train, *asked.held_out) if not words(w.answer or "").strip()), None)
         if "expected" in asked.looks and lacking is not None:
             raise SubliminalError(
                 f"suite {name!r}: {ask!r} looks at expected answers, and {lacking!r:.60} has none: give answer"
@@ -205,6 +210,21 @@ def _check(suite: Suite, name: str) -> None:
                 raise unknown_name(f"question in application {application!r} of suite {name!r}", ask, suite.asks)
 
 
+def check_split(suite: Suite, split: Split, where: str = "suite") -> None:
+    """Refuse a split that is none, or in which something that is asked for has no wordings.
+
+    Raises:
+        SubliminalError: names the split, and what lacks wordings.
+    """
+    if split not in get_args(Split):
+        raise unknown_name("split", split, get_args(Split))
+    asked = dict.fromkeys(ask for application in suite.applications.values() for ask in application.asks)
+    empty = [ask for ask in asked if not getattr(suite.asks[ask], split)]
+    empty += [name for name, found in suite.applications.items() if not getattr(found.systems, split)]
+    if empty:
+        raise SubliminalError(f"{where}: {empty[0]!r} has no {split} wordings: add some")
+
+
 def path_of(name: str) -> str:
     """Where the shipped suite of that name lies in ``data/``."""
     return f"{FOLDER}/{name}.yml"
@@ -218,17 +238,19 @@ def load_suite(name: str | Path, split: Split = "held_out") -> Suite:
         split: which wordings will be asked; all that is asked for has to have some.
 
     Raises:
-        SubliminalError: there is no such file, it is no YAML or has no entries, names an unknown judge, label or question, or holds a
-            wording twice or in both splits.
+        SubliminalError: there is no such file, it is no YAML or has no entries, names an unknown judge, label or question, holds a
+            wording twice or in both splits, or has none in the split that will be asked.
     """
-    path = name if isinstance(name, Path) else data_file(FOLDER) / f"{name}.yml"
-    if not isinstance(name, Path) and not path.is_file():
-        raise unknown_name("suite", name, (found.stem for found in path.parent.glob("*.yml")))
+    shipped = {found.stem: found for found in data_file(FOLDER).glob("*.yml")}
+    if not isinstance(name, Path) and name not in shipped:
+        raise unknown_name("suite", name, shipped)
+    path = name if isinstance(name, Path) else shipped[name]
     told = path.stem
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SubliminalError(f"suite {path} is no YAML ({str(error).splitlines()[0]:.80}): mend it") from None
+    # What YAML takes for a date or a number and is none is a ValueError, as are bytes that are no UTF-8.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SubliminalError(f"suite {path} is no YAML ({reason(error):.80}): mend it") from None
     except OSError as error:
         raise SubliminalError(f"suite {path} cannot be read ({error.strerror}): give the path of a YAML file") from None
     if not isinstance(found, dict) or not found.get("applications") or not found.get("asks"):
@@ -238,11 +260,8 @@ def load_suite(name: str | Path, split: Split = "held_out") -> Suite:
     try:
         suite = Suite(**found)
     except (ValidationError, TypeError) as error:
-        reason = one_line(error) if isinstance(error, ValidationError) else error
-        raise SubliminalError(f"suite {told!r}: {reason}") from None
+        wrong = one_line(error) if isinstance(error, ValidationError) else error
+        raise SubliminalError(f"suite {told!r}: {wrong}") from None
     _check(suite, told)
-    empty = [ask for ask, asked in suite.asks.items() if not getattr(asked, split)]
-    empty += [a for a, found in suite.applications.items() if not getattr(found.systems, split)]
-    if empty:
-        raise SubliminalError(f"suite {told!r}: {empty[0]!r} has no {split} wordings: add some")
+    check_split(suite, split, f"suite {told!r}")
     return suite
