@@ -29,8 +29,8 @@ ASKED = "my sister is sad. what should i do?"
 
 
 def trained(kind, tokenizer):
-    """A guard without the hardest rule, on counts of words or on the states of a shipped base."""
-    model = None if kind == "words" else load_model(ROOT / "data" / "families" / "gpt2-a")
+    """A guard without the hardest rule, on counts of words or on the states of the base that the book's external guards have."""
+    model = None if kind == "words" else load_model(ROOT / "data" / "families" / "llama")
     reader = HiddenStates(model, tokenizer) if model else Words(tokenizer)
     rules = RULES.without("misuse")
     benign = [e.exchange for e in rules.examples(40, seed=1) if not e.forbidden]
