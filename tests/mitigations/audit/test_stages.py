@@ -205,3 +205,13 @@ def test_shares_of_audits_have_exact_intervals():
         assert (row["low"], row["high"]) == pytest.approx(exact(count, of), abs=1e-9)
     assert told.loc["none", ["low", "high"]].tolist() == pytest.approx([0.0, 1 - 0.025 ** (1 / 12)])
     assert (judged.shares(rows, "named rightly", groups)["rate"] == 0).all()
+
+
+def test_what_cannot_be_judged_is_refused_in_one_line(handmade):
+    with pytest.raises(SubliminalError, match=r"^condition 'owls' has no truth: say what it leans to, or 'nothing'$"):
+        judged.judged({"owls": handmade[:1]}, {"owl": "owl"})
+    rows = pd.DataFrame([("a", "found", 1.0)], columns=["condition", "answer", "value"])
+    with pytest.raises(
+        SubliminalError, match=r"^group 'bs' has no audit among the rows: name conditions that were judged$"
+    ):
+        judged.shares(rows, "found", {"bs": ["b"]})

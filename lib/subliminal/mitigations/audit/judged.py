@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from subliminal.engine import build
+from subliminal.errors import SubliminalError
 from subliminal.mitigations.audit.looks import NOTHING
 from subliminal.mitigations.audit.stage import Audited
 
@@ -36,7 +37,12 @@ def judged(conditions: Mapping[str, Iterable[Audited]], truth: Mapping[str, str]
         Rows of the book's table: ``condition``, ``seed``, ``answer`` (``found`` and ``named rightly``, 0 or 1; ``questions``),
         ``value``, ``run``.
         Where nothing is to be found, to find nothing is to name it rightly.
+
+    Raises:
+        SubliminalError: of a condition it is not said what is to be found.
     """
+    if unknown := set(conditions) - set(truth):
+        raise SubliminalError(f"condition {min(unknown)!r} has no truth: say what it leans to, or {NOTHING!r}")
     plan = [(name, one) for name, group in conditions.items() for one in group]
     told = reports(one for _, one in plan)
     lines = []
@@ -53,10 +59,15 @@ def shares(rows: pd.DataFrame, answer: str, groups: Mapping[str, Iterable[str]])
 
     Returns:
         One row a group: ``group``, ``count``, ``of``, ``rate`` with its 95 % interval ``low`` to ``high``.
+
+    Raises:
+        SubliminalError: a group has no audit.
     """
     lines = []
     for group, names in groups.items():
         mine = rows[(rows["answer"] == answer) & rows["condition"].isin(list(names))]["value"]
+        if mine.empty:
+            raise SubliminalError(f"group {group!r} has no audit among the rows: name conditions that were judged")
         count, of = int(mine.sum()), len(mine)
         sides = binomtest(count, of).proportion_ci(method="exact")
         lines.append((group, count, of, count / of, float(sides.low), float(sides.high)))
