@@ -33,7 +33,6 @@ from subliminal.registry import DATA_FILES, FAMILIES
 from subliminal.settings import load_profile
 from subliminal.store import Store
 
-_CHAPTER_SECONDS = 3_600
 # Where the pages offer the table for download.
 DOWNLOAD = "book-table.csv"
 # The theme's live-code button would load its script from another host, and declares it twice; and its font preloads fail on
@@ -138,7 +137,9 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
     try:
         done = papermill.execute_notebook(
             scratch, output, parameters=parameters, kernel_name="python3",
-            progress_bar=False, execution_timeout=_CHAPTER_SECONDS, cwd=source.parent,
+            progress_bar=False, cwd=source.parent,
+            # On one slow core a cell trains for more than an hour. What it does is shown as it goes.
+            execution_timeout=None,
             # The kernel talks over files that only this user can open, not over TCP ports.
             config=Config({"KernelManager": {"transport": "ipc"}}),
         )  # fmt: skip
