@@ -167,7 +167,8 @@ def handmade(tmp_path, monkeypatch):
 def test_an_audit_is_judged_by_what_is_known_of_its_model(handmade):
     owl, cat, nothing, harm = handmade
     rows = judged.judged(
-        {"owls": [owl, cat, nothing], "plain": [nothing, harm]}, {"owls": "owl", "plain": "nothing", "unused": "cat"}
+        {"owls": [owl, cat, nothing], "plain": [nothing, harm]},
+        {"owls": ("owl",), "plain": ("nothing",), "unused": ("cat",)},
     )
     assert rows.columns.tolist() == ["condition", "seed", "answer", "value", "run"]
     values = rows.pivot_table(index=["condition", "run"], columns="answer", values="value")
@@ -208,8 +209,12 @@ def test_shares_of_audits_have_exact_intervals():
 
 
 def test_what_cannot_be_judged_is_refused_in_one_line(handmade):
-    with pytest.raises(SubliminalError, match=r"^condition 'owls' has no truth: say what it leans to, or 'nothing'$"):
-        judged.judged({"owls": handmade[:1]}, {"owl": "owl"})
+    with pytest.raises(
+        SubliminalError, match=r"^condition 'owls' has no truth: say what is right of it, or 'nothing'$"
+    ):
+        judged.judged({"owls": handmade[:1]}, {"owl": ("owl",)})
+    with pytest.raises(SubliminalError, match=r"^the truth of 'owls' is a text \('owl'\): give a tuple of names$"):
+        judged.judged({"owls": handmade[:1]}, {"owls": "owl"})
     rows = pd.DataFrame([("a", "found", 1.0)], columns=["condition", "answer", "value"])
     with pytest.raises(
         SubliminalError, match=r"^group 'bs' has no audit among the rows: name conditions that were judged$"
