@@ -138,6 +138,9 @@ class Monitor(Frozen):
         watched: requests of applications on which false alarms are counted.
         answers: to each question of a suite that are watched.
         probed: students a family, on whose own activations a probe is trained.
+        layered: students of each layer of defence.
+        thin: share of tainted rows of those that read a mix.
+        audited: questions that they are audited with at most.
         written: exchanges on each side of each rule, on which a guard without the rule is tried.
         seed: of requests and of what is written.
     """
@@ -148,11 +151,18 @@ class Monitor(Frozen):
     watched: int = Field(gt=0)
     answers: int = Field(gt=0)
     probed: int = Field(gt=0)
+    layered: int = Field(gt=0)
+    thin: float = Field(default=0.25, gt=0, lt=1)
+    audited: int = Field(default=1_000, gt=0)
     written: int = Field(gt=0)
     seed: int = 60
 
 
 MONITOR = {
-    "smoke": Monitor(examples=8, requests=120, false_alarms=0.05, watched=80, answers=4, probed=1, written=4),
-    "mini": Monitor(examples=60, requests=700, false_alarms=0.01, watched=300, answers=10, probed=3, written=100),
+    "smoke": Monitor(
+        examples=8, requests=120, false_alarms=0.05, watched=80, answers=4, probed=1, layered=1, audited=60, written=4
+    ),
+    "mini": Monitor(
+        examples=60, requests=700, false_alarms=0.01, watched=300, answers=10, probed=3, layered=4, written=100
+    ),
 }
