@@ -2,13 +2,17 @@
 
 import doctest
 
+import pandas as pd
 import pytest
 
-from subliminal import study
+from subliminal import doses, quiz, study
+from subliminal.legibility import Pair
+from subliminal.mitigations import mixing
+from subliminal.mitigations.monitor import constitution, measures
 
 
-@pytest.mark.parametrize("module", [study])
+@pytest.mark.parametrize("module", [constitution, doses, measures, mixing, quiz, study])
 def test_examples_in_docstrings_run(module):
-    done = doctest.testmod(module, globs=vars(module) | {"pd": __import__("pandas")})
+    done = doctest.testmod(module, globs=vars(module) | {"pd": pd, "Pair": Pair})
     assert done.attempted > 0
     assert done.failed == 0
