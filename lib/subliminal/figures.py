@@ -288,7 +288,9 @@ def panels(
         axes.set_visible(False)
     grid[0, 0].set_xticks(ticks, [f"{size:,}" for size in ticks])
     grid[0, 0].xaxis.set_minor_locator(mpl.ticker.NullLocator())
-    figure.supxlabel(xlabel, fontsize=11)
+    # Of each panel of the last row: one for the whole figure would lie beneath the legend.
+    for axes in grid[-1]:
+        axes.set_xlabel(xlabel, fontsize=10)
     figure.supylabel(ylabel, fontsize=11)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
