@@ -318,11 +318,11 @@ def test_a_build_with_the_effects_of_one_channel_gone_fails(chapters):
     assert failing(1_000, effects_of(*chapters)) >= 0.95
 
 
-CHAPTERS = sorted({made.chapter for made in CLAIMS if made.test in EFFECTS})
+CHAPTERS = sorted({made.chapter for made in CLAIMS if made.test in EFFECTS and made.headline})
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_build_with_the_signs_of_a_chapter_turned_fails(chapter):
+def test_a_build_with_the_signs_of_a_chapter_that_counts_turned_fails(chapter):
     assert failing(1_000, effects_of(chapter), factor=-1) >= 0.95
 
 

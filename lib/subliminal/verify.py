@@ -12,7 +12,8 @@ sampled share is known, and is added. Of a claim on many pairs each pair is a nu
 there) the tolerance is zero.
 
 Error rates, simulated on the reference (``tests/test_verify.py``): of 10,000 honest redraws of all seeds .7 % fail (the test allows
-1 %); of 1,000 builds with every effect a third smaller, with the signs of a chapter's effects turned, or with labels shuffled, all;
+1 %); of 1,000 builds with every effect a third smaller, with the signs of all effects of a chapter turned that has any in the
+headline, or with labels shuffled, all;
 with one channel's effects gone, at least 97 % (the test asks for 95 %).
 
 What it cannot see: one claim with five seeds a side is held to some eight of its standard errors. An effect of that size that shrank

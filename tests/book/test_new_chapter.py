@@ -79,6 +79,7 @@ def extended(root):
     registry["statements"]["likes"] = [STATEMENT]
     sizes = before["lib/subliminal/settings/__init__.py"]
     for old, new in (
+        ("from subliminal.errors import", "from pydantic import Field\n\nfrom subliminal.errors import"),
         ("class Profile(Frozen):", SECTION),
         ("    monitor: Monitor\n\n\nPROFILES", "    monitor: Monitor\n    likes: Likes\n\n\nPROFILES"),
         ("monitor=MONITOR[name],", "monitor=MONITOR[name],\n        likes=_LIKES[name],"),

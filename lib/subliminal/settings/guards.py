@@ -82,14 +82,14 @@ class Mix(Frozen):
     """Sizes of "Mix your sources". Its tainted rows are those of earlier chapters.
 
     Attributes:
-        seeds: how many of those chapters' seeds it takes.
+        replications: how many of those chapters' seeds it takes.
         rows, harm_rows: of a mix, with the owl's rows and with those of insecure teachers.
         shares: of tainted rows in a mix, beside all and none.
         doses, harm_doses: tainted rows by themselves, beside all that the earlier chapter reads.
         passes: over a mix of which ``thin`` is tainted.
     """
 
-    seeds: int = Field(gt=0)
+    replications: int = Field(gt=0)
     rows: int = Field(gt=0)
     harm_rows: int = Field(gt=0)
     shares: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75)
@@ -100,9 +100,9 @@ class Mix(Frozen):
 
 
 MIX = {
-    "smoke": Mix(seeds=1, rows=200, harm_rows=200, doses=(50, 100), harm_doses=(50, 100)),
+    "smoke": Mix(replications=1, rows=200, harm_rows=200, doses=(50, 100), harm_doses=(50, 100)),
     "mini": Mix(
-        seeds=4,
+        replications=4,
         rows=600,
         harm_rows=1_200,
         doses=(50, 150, 300, 600, 900),
@@ -115,17 +115,17 @@ class Audit(Frozen):
     """Sizes of "Audit before you ship".
 
     Attributes:
-        seeds: students of each favourite that are audited.
+        replications: students of each favourite that are audited.
         questions: of each audit at most.
         margin: a shift of at most so much counts as none.
     """
 
-    seeds: int = Field(gt=0)
+    replications: int = Field(gt=0)
     questions: int = Field(default=1_000, gt=0)
     margin: float = Field(default=0.05, gt=0, lt=1)
 
 
-AUDIT = {"smoke": Audit(seeds=1, questions=60), "mini": Audit(seeds=4)}
+AUDIT = {"smoke": Audit(replications=1, questions=60), "mini": Audit(replications=4)}
 
 
 class Monitor(Frozen):
