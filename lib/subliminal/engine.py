@@ -93,7 +93,8 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
     label = describe(recipe)
     note = progress_folder / f"{folder.name}.json"
     description = {
-        "recipe": recipe.model_dump(mode="json"),
+        # Also what a kind of rollout has beside the fields of all rollouts.
+        "recipe": recipe.model_dump(mode="json", serialize_as_any=True),
         "kind": recipe.kind,
         "digest": digest(recipe),
         "machine": {"python": platform.python_version(), "torch": metadata.version("torch"), "cuda": _cuda()},

@@ -1,5 +1,7 @@
 """Mixed sources: which rows a mix holds, and what it refuses."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -39,6 +41,10 @@ def test_a_student_of_a_whole_share_is_the_student_of_the_rows_themselves():
     one, two = (Student(base=Base(family="gpt2-a"), data=d, tuning=how, seed=3) for d in (ONE, mixed(ONE, 1, TWO)))
     folders = build([one, two])
     assert len({(folder / "losses.json").read_text() for folder in folders}) == 1
+    # A run's manifest tells that its rows were mixed.
+    told = [json.loads((folder / "run.json").read_text())["recipe"]["data"] for folder in folders]
+    assert "taken" not in told[0]
+    assert (told[1]["taken"], told[1]["other"]["teacher"]["family"]) == (24, "neox")
 
 
 def test_what_is_mixed_and_how_much_of_it_is_part_of_the_address():
