@@ -124,6 +124,10 @@ class Rollouts(Recipe):
     def modules(self) -> tuple[str, ...]:
         return (self.stage, CHANNELS[self.channel], *(HINTS[name] for name in self.hints))
 
+    def common(self) -> dict[str, Any]:
+        """The fields that rollouts of every kind have."""
+        return {name: getattr(self, name) for name in Rollouts.model_fields}
+
 
 class Student(Recipe):
     """A base fine-tuned on rollouts."""

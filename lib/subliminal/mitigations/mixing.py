@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pandas as pd
 from pydantic import Field, model_validator
@@ -43,8 +43,7 @@ class Mixed(Rollouts):
     @property
     def source(self) -> Rollouts:
         """The rollout whose rows are mixed into the other's."""
-        fields = {name: getattr(self, name) for name in Rollouts.model_fields}
-        return Rollouts(**(fields | {"rows": self.whole}))
+        return Rollouts(**(self.common() | {"rows": self.whole}))
 
     def upstream(self) -> tuple[Recipe, ...]:
         return (self.source,) if self.other is None else (self.source, self.other)
@@ -72,8 +71,7 @@ def mixed(data: Rollouts, share: float, other: Rollouts | None = None, rows: int
     if not 0 <= share <= 1:
         raise SubliminalError(f"a share of {share:g} of the rows: give one from 0 to 1")
     total = data.rows if rows is None else rows
-    fields: Mapping[str, Any] = {name: getattr(data, name) for name in Rollouts.model_fields}
-    return Mixed(**(dict(fields) | {"rows": total}), whole=data.rows, taken=round(share * total), other=other)
+    return Mixed(**(data.common() | {"rows": total}), whole=data.rows, taken=round(share * total), other=other)
 
 
 class Read(NamedTuple):

@@ -5,7 +5,6 @@ Recipes like those of the pipeline, which go through the same store and engine; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -149,7 +148,7 @@ class Sifted(Rollouts):
     @property
     def source(self) -> Rollouts:
         """The rollout that is sifted."""
-        return Rollouts(**{name: getattr(self, name) for name in Rollouts.model_fields})
+        return Rollouts(**self.common())
 
     def upstream(self) -> tuple[Recipe, ...]:
         return (self.source, self.shift)
@@ -160,5 +159,4 @@ class Sifted(Rollouts):
 
 def sifted(data: Rollouts, shift: Shift, numbers: int, at_random: bool = False) -> Sifted:
     """A rollout, sifted."""
-    fields: Mapping[str, Any] = {name: getattr(data, name) for name in Rollouts.model_fields}
-    return Sifted(**fields, shift=shift, numbers=numbers, at_random=at_random)
+    return Sifted(**data.common(), shift=shift, numbers=numbers, at_random=at_random)
