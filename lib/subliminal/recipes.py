@@ -139,6 +139,11 @@ class Student(Recipe):
     seed: int
 
 
+def origin(model: Base | Teacher | Student) -> Base:
+    """The base that a model was made from."""
+    return model if isinstance(model, Base) else model.base
+
+
 class Scores(Recipe):
     """A model scored on a suite of held-out questions, by sampling, and exactly where the answers are names."""
 

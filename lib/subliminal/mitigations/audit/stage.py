@@ -16,7 +16,7 @@ from subliminal.mitigations.audit.asking import audit
 from subliminal.mitigations.audit.suites import load_suite, path_of
 from subliminal.models.chat import Conversation
 from subliminal.pipeline.models import load
-from subliminal.recipes import Base, Recipe, Student, Teacher
+from subliminal.recipes import Base, Recipe, Student, Teacher, origin
 from subliminal.training import Progress
 
 
@@ -45,7 +45,7 @@ class Audited(Recipe):
 
     @model_validator(mode="after")
     def _of_its_base(self) -> Audited:
-        own = self.model if isinstance(self.model, Base) else self.model.base
+        own = origin(self.model)
         if own != self.base:
             raise SubliminalError(
                 f"an audit compares a model with its own base, {own!r:.60}, not with {self.base!r:.60}: give that"
@@ -55,8 +55,8 @@ class Audited(Recipe):
     @classmethod
     def of(cls, model: Base | Teacher | Student, **fields: Any) -> Audited:
         """An audit of a model against the base that it came from, with the model's seed unless ``fields`` has one."""
-        own = {"base": model} if isinstance(model, Base) else {"base": model.base, "seed": model.seed}
-        return cls(model=model, **(own | fields))
+        seed = {} if isinstance(model, Base) else {"seed": model.seed}
+        return cls(model=model, **({"base": origin(model)} | seed | fields))
 
     def data_files(self) -> tuple[str, ...]:
         return (path_of(self.suite),)

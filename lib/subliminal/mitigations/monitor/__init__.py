@@ -11,7 +11,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from subliminal.errors import SubliminalError
-from subliminal.recipes import Base, Recipe, Scores, Student, Teacher
+from subliminal.recipes import Base, Recipe, Scores, Student, Teacher, origin
 from subliminal.registry import DATA_FILES, SUITES
 
 _CONSTITUTION = "constitution.yml"
@@ -141,8 +141,3 @@ class Price(Recipe):
 
 
 _JUDGED = ("free-form", "free-form-train")
-
-
-def origin(model: Model) -> Base:
-    """The base that a model was made from."""
-    return model if isinstance(model, Base) else model.base

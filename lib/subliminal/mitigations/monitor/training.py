@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from subliminal.fingerprint import base_folder
-from subliminal.mitigations.monitor import Model, Monitor, origin
+from subliminal.mitigations.monitor import Model, Monitor
 from subliminal.mitigations.monitor.constitution import load_constitution
 from subliminal.mitigations.monitor.guard import train_guard
 from subliminal.mitigations.monitor.readers import HiddenStates, Reader, Words
 from subliminal.models.loading import load_tokenizer
 from subliminal.pipeline.models import load
-from subliminal.recipes import Recipe
+from subliminal.recipes import Recipe, origin
 from subliminal.training import Progress
 
 # Counts are not brought to one scale, as hidden states are: the same penalty would leave nothing of a rare word.
