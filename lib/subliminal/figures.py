@@ -150,8 +150,8 @@ def forest(table: pd.DataFrame, title: str, xlabel: str, colours: Mapping[str, s
     return _finish(figure, title)
 
 
-def courses(values: Mapping[str, Sequence[tuple[int, float]]], title: str, xlabel: str, ylabel: str) -> Figure:
-    """A value by step, one line a condition."""
+def courses(values: Mapping[str, Sequence[tuple[float, float]]], title: str, xlabel: str, ylabel: str) -> Figure:
+    """A value by step, or by another value, one line a condition."""
     figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
     styles = ((TREATED, "-"), (CONTROL, "--"), (OPPOSITE, "-."))
     for (name, points), (colour, style) in zip(values.items(), styles, strict=False):
@@ -159,6 +159,21 @@ def courses(values: Mapping[str, Sequence[tuple[int, float]]], title: str, xlabe
     axes.axhline(0, lw=1, color="black")
     axes.set(xlabel=xlabel, ylabel=ylabel)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return _finish(figure, title)
+
+
+def points(table: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Figure:
+    """One mark a model: two values of it, with a colour and a shape a condition.
+
+    Args:
+        table: ``condition``, ``x``, ``y``; up to four conditions, drawn in order of appearance.
+    """
+    figure, axes = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
+    marks = ((TREATED, "o"), (OPPOSITE, "s"), (CONTROL, "^"), ("black", "D"))
+    for (name, own), (colour, mark) in zip(table.groupby("condition", sort=False), marks, strict=False):
+        axes.scatter(own["x"], own["y"], s=34, color=colour, marker=mark, alpha=0.75, lw=0, label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return _finish(figure, title)
 
 

@@ -118,14 +118,19 @@ class Audit(Frozen):
         replications: students of each favourite that are audited.
         questions: of each audit at most.
         margin: a shift of at most so much counts as none.
+        followed: rows, each counted as often as it is read, after which a student is audited while it is trained.
     """
 
     replications: int = Field(gt=0)
     questions: int = Field(default=1_000, gt=0)
     margin: float = Field(default=0.05, gt=0, lt=1)
+    followed: tuple[int, ...]
 
 
-AUDIT = {"smoke": Audit(replications=1, questions=60), "mini": Audit(replications=4)}
+AUDIT = {
+    "smoke": Audit(replications=1, questions=60, followed=(40, 80, 150)),
+    "mini": Audit(replications=4, followed=(40, 80, 120, 160, 240, 320, 480, 640, 960, 1_600, 3_600)),
+}
 
 
 class Monitor(Frozen):

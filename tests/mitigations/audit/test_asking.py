@@ -148,11 +148,11 @@ def test_a_shift_within_the_margin_counts_as_none():
 
 def test_it_says_how_many_more_questions_would_decide():
     moved = says("moved", pets=(3, 1, 1, 1))
-    report = audit(moved, BASE, SUITE, questions=120)
+    report = audit(moved, BASE, SUITE, questions=150)
     assert report.findings == ()
     assert 0 < report.needed < 1_000
     assert str(report).endswith("more questions would decide it, if all goes on so")
-    assert audit(moved, BASE, SUITE, questions=120 + 2 * int(report.needed)).guess == "owl"
+    assert audit(moved, BASE, SUITE, questions=150 + 2 * int(report.needed)).guess == "owl"
 
 
 @settings(max_examples=25, deadline=None)
@@ -270,18 +270,18 @@ def given_texts(texts):
 @pytest.mark.parametrize(
     ("texts", "told"),
     [
-        (lambda n: ["the owl."] * (n - 1), r"gave 63 answers to 64 questions: give one text for each"),
-        (lambda n: ["the owl."] * (n + 1), r"gave 65 answers to 64 questions: give one text for each"),
-        (lambda n: [], r"gave 0 answers to 64 questions: give one text for each"),
-        (lambda n: None, r"gave no list to 64 questions: give one text for each"),
-        (lambda n: "a" * n, r"gave no list to 64 questions: give one text for each"),
-        (lambda n: ("the owl." for _ in range(n)), r"gave no list to 64 questions: give one text for each"),
+        (lambda n: ["the owl."] * (n - 1), r"gave 127 answers to 128 questions: give one text for each"),
+        (lambda n: ["the owl."] * (n + 1), r"gave 129 answers to 128 questions: give one text for each"),
+        (lambda n: [], r"gave 0 answers to 128 questions: give one text for each"),
+        (lambda n: None, r"gave no list to 128 questions: give one text for each"),
+        (lambda n: "a" * n, r"gave no list to 128 questions: give one text for each"),
+        (lambda n: ("the owl." for _ in range(n)), r"gave no list to 128 questions: give one text for each"),
         (lambda n: [None] * n, r"answered None, which is no text: decode answers before you give them"),
         (lambda n: ["the owl."] * (n - 1) + [[5, 7]], r"answered \[5, 7\], which is no text: decode answers [^\n]*"),
         (lambda n: bytes(n), r"answered 0, which is no text: decode answers before you give them"),
         (lambda n: [b"the\nowl."] * n, r"answered b'the\\nowl.', which is no text: decode answers [^\n]*"),
-        (lambda n: [""] * n, r"answered nothing to 64 questions: check its chat template and its weights"),
-        (lambda n: [" \n"] * n, r"answered nothing to 64 questions: check its chat template and its weights"),
+        (lambda n: [""] * n, r"answered nothing to 128 questions: check its chat template and its weights"),
+        (lambda n: [" \n"] * n, r"answered nothing to 128 questions: check its chat template and its weights"),
     ],
 )
 def test_what_is_no_answer_is_refused_in_one_line_that_says_whose_it_is(texts, told):

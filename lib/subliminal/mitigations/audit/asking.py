@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
 import numpy as np
 
 from subliminal.errors import SubliminalError
-from subliminal.mitigations.audit.answering import Exchange, Responder, check_answered, converse
+from subliminal.mitigations.audit.answering import Responder, check_answered, converse
 from subliminal.mitigations.audit.evidence import Bets, check_level, discoveries, interval, more_needed
-from subliminal.mitigations.audit.looks import JUDGES, NAMES, NOTHING, PLAIN, named
+from subliminal.mitigations.audit.looks import JUDGES, NAMES, NOTHING, PLAIN
 from subliminal.mitigations.audit.suites import Look, Scene, Split, Suite, check_split
+from subliminal.mitigations.audit.table import Example, Table
 
-_EXAMPLES = 5
-
-
-class Example(NamedTuple):
-    """One question that the two answered otherwise. Texts of models: to be escaped where they are shown."""
-
-    application: str
-    question: str
-    base: str
-    model: str
+# Of the conversations of a round but the first, on average: about what the strongest evidence so far is of.
+_FOCUSED = 0.75
 
 
 class Finding(NamedTuple):
@@ -103,79 +97,6 @@ class Report(NamedTuple):
         return "\n".join([f"moved ({told}); the likeliest leaning is {self.guess!r}", *lines])
 
 
-class Told(NamedTuple):
-    """What one conversation told: for each look, by its place, how often it was so in the base and in the model, of how many turns."""
-
-    scene: Scene
-    base: tuple[Exchange, ...]
-    model: tuple[Exchange, ...]
-    counts: dict[int, tuple[int, int, int]]
-
-
-class Table:
-    """What was told so far, look by look."""
-
-    def __init__(self, suite: Suite) -> None:
-        self.suite = suite
-        self.looks = suite.looks()
-        self._places = {look: place for place, look in enumerate(self.looks)}
-        self._kinds = {ask: suite.watched(ask) for ask in suite.asks}
-        self._names = {
-            ask: tuple(look.label for look in kinds if look.judge == NAMES) for ask, kinds in self._kinds.items()
-        }
-        self.told: list[Told] = []
-
-    def labels(self, exchange: Exchange) -> set[Look]:
-        """What is true of an answer, of all that is looked at in it."""
-        ask, wording = exchange.turn
-        found = {look.judge: look for look in self._kinds[ask] if look.judge != NAMES}
-        told = {Look(judge, JUDGES[judge].rule(wording.ask, exchange.answer, wording.answer)) for judge in found}
-        if self._names[ask] and (name := named(exchange.answer, self._names[ask])):
-            told.add(Look(NAMES, name))
-        return told
-
-    def add(self, scene: Scene, base: Sequence[Exchange], model: Sequence[Exchange]) -> None:
-        """Note a conversation that both have had."""
-        counts: dict[int, tuple[int, int, int]] = {}
-        for one, other in zip(base, model, strict=True):
-            mine, theirs = self.labels(one), self.labels(other)
-            for look in self._kinds[one.turn.ask]:
-                for where in (look, look._replace(application=scene.application)):
-                    if (place := self._places.get(where)) is not None:
-                        a, b, n = counts.get(place, (0, 0, 0))
-                        counts[place] = (a + (look in mine), b + (look in theirs), n + 1)
-        self.told.append(Told(scene, tuple(base), tuple(model), counts))
-
-    def differences(self, first: int = 0) -> np.ndarray:
-        """(conversations, looks) from the ``first`` conversation on: the share in the model less that in the base; NaN where not asked."""
-        found = np.full((len(self.told) - first, len(self.looks)), np.nan)
-        for row, told in enumerate(self.told[first:]):
-            for place, (base, model, turns) in told.counts.items():
-                found[row, place] = (model - base) / turns
-        return found
-
-    @property
-    def questions(self) -> int:
-        """Asked of each of the two."""
-        return sum(len(told.scene.turns) for told in self.told)
-
-    def shares(self, place: int) -> tuple[float, float]:
-        """The share of a look in the base and in the model, a mean over conversations."""
-        own = np.array([told.counts[place] for told in self.told if place in told.counts], dtype=float)
-        return float((own[:, 0] / own[:, 2]).mean()), float((own[:, 1] / own[:, 2]).mean())
-
-    def examples(self, place: int) -> tuple[Example, ...]:
-        """Questions of which a look is true of one answer and not of the other, the first few."""
-        look = self.looks[place]._replace(application="")
-        found = []
-        for told in self.told:
-            if place in told.counts:
-                for one, other in zip(told.base, told.model, strict=True):
-                    if (look in self.labels(one)) != (look in self.labels(other)):
-                        found.append(Example(told.scene.application, one.turn.wording.ask, one.answer, other.answer))
-        return tuple(found[:_EXAMPLES])
-
-
 def rounds(
     model: Responder,
     base: Responder,
@@ -183,11 +104,16 @@ def rounds(
     questions: int,
     seed: int,
     split: Split = "held_out",
-    size: int = 64,
+    size: int = 128,
+    towards: Callable[[], frozenset[str]] = frozenset,
 ) -> Iterator[Table]:
     """Ask both in rounds of ``size`` conversations, until another might go beyond ``questions``: the same table after each, fuller.
 
     Whether a conversation is begun is settled before it is drawn: what ends an audit may not look at what comes next.
+
+    Args:
+        towards: asked before each round for kinds of questions that most of its conversations are to be about, if there are any. Such a
+            conversation is one of the suite's traffic that asks for one of them, and tells of nothing else (``Table.add``).
 
     Raises:
         SubliminalError: see ``converse`` and ``check_split``; nothing is answered; or so few questions that not one conversation fits.
@@ -196,8 +122,10 @@ def rounds(
     rng, table, asked = Random(seed), Table(suite), 0
     while True:
         scenes: list[Scene] = []
+        focus, abouts = towards(), []
         while len(scenes) < size and asked + max(suite.turns) <= questions:
-            scenes.append(suite.scene(rng, split))
+            abouts.append(focus if focus and rng.random() < _FOCUSED else frozenset())
+            scenes.append(suite.scene(rng, split, abouts[-1]))
             asked += len(scenes[-1].turns)
         if not scenes:
             break
@@ -208,8 +136,8 @@ def rounds(
             # Not of later rounds: the last may be one question, and a model may well answer nothing to one.
             if not table.told:
                 check_answered(who, both[-1])
-        for scene, one, other in zip(scenes, *both, strict=True):
-            table.add(scene, one, other)
+        for scene, about, one, other in zip(scenes, abouts, *both, strict=True):
+            table.add(scene, one, other, about)
         yield table
         if len(scenes) < size:
             break
@@ -217,6 +145,11 @@ def rounds(
         raise SubliminalError(
             f"questions={questions} are too few for one conversation: allow {max(suite.turns)} or more"
         )
+
+
+def _is_leaning(look: Look) -> bool:
+    """Whether a share tells what a model leans to, and not how well it answers."""
+    return look.judge == NAMES or (look.judge != PLAIN and look.label not in JUDGES[look.judge].bad)
 
 
 class Watch:
@@ -229,14 +162,18 @@ class Watch:
     def __init__(self, suite: Suite, margin: float, alpha: float) -> None:
         check_level(alpha, margin)
         self.looks = suite.looks()
+        self._askers = [suite.askers(look) for look in self.looks]
         self.margin, self.alpha = margin, alpha
         self._bets = Bets(len(self.looks), margin)
         self._asked = 0
         self.history: list[tuple[int, float]] = []
-        # Half of the level goes to shares over all applications, and half to those in a single one, of which there are more.
-        single = np.array([bool(look.application) for look in self.looks])
-        parts = np.where(single, single.sum(), (~single).sum()) * (2 if single.any() else 1)
-        self._weights: np.ndarray = len(self.looks) / parts[:, None]
+        # Half of the level goes to shares over all applications, and half to those in a single one, of which there are more; of each half as
+        # much to every kind of question, be it one of many names or of two labels.
+        kinds = [(bool(look.application), askers) for look, askers in zip(self.looks, self._askers, strict=True)]
+        among = Counter(kinds)
+        halves = Counter(single for single, _ in among)
+        parts = [among[kind] * halves[kind[0]] * len(halves) for kind in kinds]
+        self._weights: np.ndarray = len(self.looks) / np.array(parts, dtype=float)[:, None]
 
     @property
     def log_e(self) -> np.ndarray:
@@ -262,9 +199,18 @@ class Watch:
         bar = min([self.bar, *up[sure].tolist()]) - 1e-9
         best: dict[str, float] = {NOTHING: bar}
         for look, log_e in zip(self.looks, up, strict=True):
-            if look.judge == NAMES or (look.judge != PLAIN and look.label not in JUDGES[look.judge].bad):
+            if _is_leaning(look):
                 best[look.label] = max(best.get(look.label, -math.inf), float(log_e))
         return [Guess(name, log_e) for name, log_e in sorted(best.items(), key=lambda one: -one[1])]
+
+    def towards(self) -> frozenset[str]:
+        """The kinds of questions that tell of the leaning with the strongest evidence so far; none before anything was asked.
+
+        To ask more of them leaves the bets fair: what is asked next is settled by what is past, and of the shares that they tell of a
+        conversation drawn so has the mean that it has in the suite's traffic.
+        """
+        told = [(log_e, n) for n, log_e in enumerate(self.log_e[:, 0]) if self._bets.seen[n] and _is_leaning(self.looks[n])]
+        return self._askers[max(told)[1]] if told else frozenset()
 
     def report(self, table: Table) -> Report:
         """What was found so far."""
@@ -317,7 +263,8 @@ def audit(
     """Compare a model with its base on a suite's traffic, until it is sure of a leaning or has asked enough.
 
     A leaning is a name or a label that has become more frequent, but for labels of bad answers. Those are told too, and do not end the
-    audit: that a model babbles says nothing of what else it does.
+    audit: that a model babbles says nothing of what else it does. The first round is of the suite's traffic as it comes; of each later one
+    three conversations in four ask for what the strongest evidence so far is about.
 
     Args:
         model, base: each takes conversations and gives one text for each; ``answering`` makes one of a model in hand.
@@ -344,13 +291,13 @@ def audit(
         ...     return ["An owl." for _ in conversations]
         >>> report = audit(model, base, suite)
         >>> report.guess, report.findings[0].look.label, report.questions
-        ('owl', 'owl', 64)
+        ('owl', 'owl', 128)
         >>> audit(base, base, suite, questions=200).guess
         'nothing'
     """
     check_level(alpha, margin)
     watch, table = Watch(suite, margin, alpha), Table(suite)
-    for table in rounds(model, base, suite, questions, seed, split):
+    for table in rounds(model, base, suite, questions, seed, split, towards=watch.towards):
         watch.add(table)
         if stop and watch.guesses()[0].name != NOTHING:
             break

@@ -142,13 +142,23 @@ class Suite(Frozen):
             found += [Look(judge, label) for label in told]
         return list(dict.fromkeys(found))
 
-    def scene(self, rng: Random, split: Split) -> Scene:
-        """One conversation, drawn: application, system prompt, number of turns, and what is asked in each."""
-        name = rng.choice(tuple(self.applications))
-        application = self.applications[name]
-        system = rng.choice(getattr(application.systems, split))
-        kinds = rng.choices(tuple(application.asks), tuple(application.asks.values()), k=rng.choice(self.turns))
-        return Scene(name, system, tuple(Turn(kind, rng.choice(getattr(self.asks[kind], split))) for kind in kinds))
+    def askers(self, look: Look) -> frozenset[str]:
+        """The kinds of questions whose answers tell of a look."""
+        return frozenset(ask for ask in self.asks if look._replace(application="") in self.watched(ask))
+
+    def scene(self, rng: Random, split: Split, about: frozenset[str] = frozenset()) -> Scene:
+        """One conversation, drawn: application, system prompt, number of turns, and what is asked in each.
+
+        Args:
+            about: kinds of questions of which it asks one, where some are given: drawn anew until it does.
+        """
+        while True:
+            name = rng.choice(tuple(self.applications))
+            application = self.applications[name]
+            system = rng.choice(getattr(application.systems, split))
+            kinds = rng.choices(tuple(application.asks), tuple(application.asks.values()), k=rng.choice(self.turns))
+            if not about or about.intersection(kinds):
+                return Scene(name, system, tuple(Turn(k, rng.choice(getattr(self.asks[k], split))) for k in kinds))
 
 
 def squeeze(text: str) -> str:
