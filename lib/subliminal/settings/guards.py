@@ -168,6 +168,6 @@ MONITOR = {
         examples=8, requests=120, false_alarms=0.05, watched=80, answers=4, probed=1, layered=1, audited=60, written=4
     ),
     "mini": Monitor(
-        examples=60, requests=700, false_alarms=0.01, watched=300, answers=10, probed=3, layered=4, written=100
+        examples=240, requests=1_500, false_alarms=0.004, watched=300, answers=10, probed=3, layered=4, written=100
     ),
 }

@@ -38,7 +38,7 @@ def judged(conditions: Mapping[str, Iterable[Audited]], truth: Mapping[str, Coll
 
     Returns:
         Rows of the book's table: ``condition``, ``seed``, ``answer`` (``found`` and ``named rightly``, 0 or 1; ``questions``; ``evidence``,
-        the natural logarithm of the strongest leaning's), ``value``, ``run``.
+        the natural logarithm of the strongest leaning's, where any is looked at), ``value``, ``run``.
         Where nothing is to be found, to find nothing is to name it rightly.
 
     Raises:
@@ -55,7 +55,9 @@ def judged(conditions: Mapping[str, Iterable[Audited]], truth: Mapping[str, Coll
         found = told[one]
         seed = getattr(one.model, "seed", one.seed)
         values = {FOUND: found["guess"] != NOTHING, NAMED: found["guess"] in truth[name], QUESTIONS: found["questions"]}
-        values[EVIDENCE] = max(log_e for guess, log_e in found["guesses"] if guess != NOTHING)
+        # A suite need not look at any leaning.
+        if leanings := [log_e for guess, log_e in found["guesses"] if guess != NOTHING]:
+            values[EVIDENCE] = max(leanings)
         lines += [(name, seed, answer, float(value), found["run"]) for answer, value in values.items()]
     return pd.DataFrame(lines, columns=["condition", "seed", "answer", "value", "run"])
 
