@@ -54,7 +54,10 @@ def test_to_look_leaves_the_training_as_it_was(tmp_path, monkeypatch):
     ("fields", "told"),
     [
         ({"rows": (10, 49)}, "the training ends after 48 rows, before 49: look earlier"),
-        ({"scored": "free-form"}, "suite 'free-form' has no exact answers, but a judge's labels: name one of favourites"),
+        (
+            {"scored": "free-form"},
+            "suite 'free-form' has no exact answers, but a judge's labels: name one of favourites",
+        ),
     ],
 )
 def test_what_cannot_be_followed_is_refused_in_one_line(fields, told):

@@ -46,7 +46,9 @@ class Along(Recipe):
     @model_validator(mode="after")
     def _trained_in_place(self) -> Along:
         if self.student.tuning.method == "lora":
-            raise SubliminalError("an audit along a training reads weights that are trained in place: tune with bias_norm or full")
+            raise SubliminalError(
+                "an audit along a training reads weights that are trained in place: tune with bias_norm or full"
+            )
         return self
 
     def modules(self) -> tuple[str, ...]:
@@ -69,7 +71,9 @@ def build(recipe: Along, inputs: Mapping[Recipe, Path], out: Path, progress: Pro
     student, suite = recipe.student, load_suite(recipe.suite)
     scored: Suite = import_module(SUITES[recipe.scored]).suite(recipe.scored)
     if scored.judge is not None:
-        raise SubliminalError(f"suite {recipe.scored!r} has no exact answers, but a judge's labels: name one of favourites")
+        raise SubliminalError(
+            f"suite {recipe.scored!r} has no exact answers, but a judge's labels: name one of favourites"
+        )
     base, tokenizer = load(student.base, inputs)
     home = answering(base, tokenizer)
     questions = encode_prompts(tokenizer, [[{"role": "user", "content": question}] for question in scored.questions])

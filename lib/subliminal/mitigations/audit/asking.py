@@ -167,8 +167,8 @@ class Watch:
         self._bets = Bets(len(self.looks), margin)
         self._asked = 0
         self.history: list[tuple[int, float]] = []
-        # Half of the level goes to shares over all applications, and half to those in a single one, of which there are more; of each half as
-        # much to every kind of question, be it one of many names or of two labels.
+        # Half of the level goes to shares over all applications, and half to those in a single one, of which there are more; of each half
+        # as much to every kind of question, be it one of many names or of two labels.
         kinds = [(bool(look.application), askers) for look, askers in zip(self.looks, self._askers, strict=True)]
         among = Counter(kinds)
         halves = Counter(single for single, _ in among)
@@ -209,7 +209,9 @@ class Watch:
         To ask more of them leaves the bets fair: what is asked next is settled by what is past, and of the shares that they tell of a
         conversation drawn so has the mean that it has in the suite's traffic.
         """
-        told = [(log_e, n) for n, log_e in enumerate(self.log_e[:, 0]) if self._bets.seen[n] and _is_leaning(self.looks[n])]
+        told = [
+            (log_e, n) for n, log_e in enumerate(self.log_e[:, 0]) if self._bets.seen[n] and _is_leaning(self.looks[n])
+        ]
         return self._askers[max(told)[1]] if told else frozenset()
 
     def report(self, table: Table) -> Report:

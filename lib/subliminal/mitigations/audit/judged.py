@@ -108,13 +108,17 @@ def curve(rows: pd.DataFrame, treated: Iterable[str], others: Iterable[str]) -> 
     own = rows[rows["answer"] == EVIDENCE]
     sides = [own.loc[own["condition"].isin(list(names)), "value"].to_numpy() for names in (treated, others)]
     if min(map(len, sides)) < 2:
-        raise SubliminalError(f"groups of {len(sides[0])} and {len(sides[1])} audits make no curve: give two or more each")
+        raise SubliminalError(
+            f"groups of {len(sides[0])} and {len(sides[1])} audits make no curve: give two or more each"
+        )
 
     def area(one: np.ndarray, two: np.ndarray) -> float:
         return float(roc_auc_score([1] * len(one) + [0] * len(two), np.concatenate([one, two])))
 
     found = bootstrap(sides, area, vectorized=False, n_resamples=_RESAMPLES, method="percentile", rng=0)
-    false, right, _ = roc_curve([1] * len(sides[0]) + [0] * len(sides[1]), np.concatenate(sides), drop_intermediate=False)
+    false, right, _ = roc_curve(
+        [1] * len(sides[0]) + [0] * len(sides[1]), np.concatenate(sides), drop_intermediate=False
+    )
     interval = found.confidence_interval
     points = tuple(zip(false.tolist(), right.tolist(), strict=True))
     return Curve(area(*sides), float(interval.low), float(interval.high), points)
@@ -135,7 +139,9 @@ def courses(followed: Iterable[Along], name: str) -> pd.DataFrame:
     for one, folder in zip(plan, build(plan), strict=True):
         for told in json.loads((folder / "along.json").read_text(encoding="utf-8")):
             seen = told["guess"] != NOTHING, told["guess"] == name
-            lines.append((one.student.seed, told["rows"], *seen, told["questions"], told["probability"][name], folder.name))
+            lines.append(
+                (one.student.seed, told["rows"], *seen, told["questions"], told["probability"][name], folder.name)
+            )
     return pd.DataFrame(lines, columns=["seed", "rows", FOUND, "named", QUESTIONS, "probability", "run"])
 
 
