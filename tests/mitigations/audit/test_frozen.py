@@ -13,7 +13,7 @@ CODE = "lib/subliminal/mitigations/audit"
 FILES = [f"{CODE}/{name}.py" for name in ("answering", "asking", "evidence", "looks", "suites", "table")]
 FILES += ["data/audits/applications.yml", "data/audits/lists.yml"]
 TOLD = re.compile(
-    r"settled in commit `(?P<commit>[0-9a-f]{7,40})`.*?begins\s+with `(?P<digest>[0-9a-f]{12})`", re.DOTALL
+    r"settled [^`]*in\s+commit `(?P<commit>[0-9a-f]{7,40})`.*?begins\s+with `(?P<digest>[0-9a-f]{12})`", re.DOTALL
 )
 
 
