@@ -101,7 +101,7 @@ def build(recipe: Along, inputs: Mapping[Recipe, Path], out: Path, progress: Pro
             alpha=recipe.alpha,
             seed=student.seed,
         )
-        exact = answer_probabilities(model, questions, names).mean(axis=0)
+        exact = answer_probabilities(model, questions, names).mean(dim=0)
         model.train()
         told.append(
             {"rows": read[step - 1], "guess": found.guess, "questions": found.questions}
