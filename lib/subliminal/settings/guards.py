@@ -115,21 +115,26 @@ class Audit(Frozen):
     """Sizes of "Audit before you ship".
 
     Attributes:
-        replications: students of each favourite that are audited.
+        replications: students of each favourite that are audited, of the last seeds.
+        trainings: of the owl's students that are audited while they are trained.
         questions: of each audit at most.
         margin: a shift of at most so much counts as none.
         followed: rows, each counted as often as it is read, after which a student is audited while it is trained.
     """
 
     replications: int = Field(gt=0)
+    trainings: int = Field(gt=0)
     questions: int = Field(default=1_000, gt=0)
     margin: float = Field(default=0.05, gt=0, lt=1)
     followed: tuple[int, ...]
 
 
+# Within some eighty rows the owl goes from a fifth of the answers to half of them.
+_OFTEN = (40, 80, 100, 120, 140, 160, 180, 200, 220, 240, 260, 280)
+
 AUDIT = {
-    "smoke": Audit(replications=1, questions=60, followed=(40, 80, 150)),
-    "mini": Audit(replications=4, followed=(40, 80, 120, 160, 240, 320, 480, 640, 960, 1_600, 3_600)),
+    "smoke": Audit(replications=1, trainings=1, questions=60, followed=(40, 80, 150)),
+    "mini": Audit(replications=3, trainings=4, followed=(*_OFTEN, 320, 400, 600, 1_200, 3_600)),
 }
 
 

@@ -56,12 +56,13 @@ def test_what_several_questions_tell_of_is_asked_for_by_all_of_them():
     zoo = {"zoo": {"systems": {"held_out": ["you are a guide."]}, "asks": {"pets": 1, "more": 1}}}
     own = suite(turns=[1], applications=zoo, **two)
     watch = Watch(own, 0.05, 0.05)
-    assert watch.towards() == frozenset()
-    asked = set()
+    asked = [watch.towards()]
     for table in rounds(MOVED, BASE, own, questions=400, seed=0, towards=watch.towards):
         watch.add(table)
-        asked.add(watch.towards())
-    assert asked == {frozenset({"pets", "more"})}
+        asked.append(watch.towards())
+    # The first two rounds are of the traffic as it comes.
+    assert asked[:2] == [frozenset()] * 2
+    assert set(asked[2:]) == {frozenset({"pets", "more"})}
 
 
 @pytest.mark.parametrize(("model", "about"), [(MOVED, PETS), (says("moved", harm=0.5), ADVICE)])
@@ -87,7 +88,7 @@ def test_it_needs_fewer_questions_for_it():
         return table.questions
 
     few, many = ([needed(seed, focus) for seed in range(10)] for focus in (True, False))
-    assert np.median(few) < 0.7 * np.median(many)
+    assert stats.wilcoxon(few, many, alternative="less").pvalue < 0.01
 
 
 def test_false_alarms_stay_at_the_level_at_the_very_edge_of_the_margin():

@@ -17,8 +17,11 @@ from subliminal.mitigations.audit.looks import JUDGES, NAMES, NOTHING, PLAIN
 from subliminal.mitigations.audit.suites import Look, Scene, Split, Suite, check_split
 from subliminal.mitigations.audit.table import Example, Table
 
-# Of the conversations of a round but the first, on average: about what the strongest evidence so far is of.
+# Of the conversations of a round, on average: about what the strongest evidence so far is of. LOG.md, An audit that asks where
+# something moves.
 _FOCUSED = 0.75
+# Rounds before that, of the traffic as it comes: after one alone chance says too much of what is the strongest.
+_PLAIN_ROUNDS = 2
 
 
 class Finding(NamedTuple):
@@ -204,15 +207,15 @@ class Watch:
         return [Guess(name, log_e) for name, log_e in sorted(best.items(), key=lambda one: -one[1])]
 
     def towards(self) -> frozenset[str]:
-        """The kinds of questions that tell of the leaning with the strongest evidence so far; none before anything was asked.
+        """The kinds of questions that tell of the leaning with the strongest evidence so far; none in the first rounds.
 
         To ask more of them leaves the bets fair: what is asked next is settled by what is past, and of the shares that they tell of a
         conversation drawn so has the mean that it has in the suite's traffic.
         """
-        told = [
-            (log_e, n) for n, log_e in enumerate(self.log_e[:, 0]) if self._bets.seen[n] and _is_leaning(self.looks[n])
-        ]
-        return self._askers[max(told)[1]] if told else frozenset()
+        seen = [n for n, look in enumerate(self.looks) if self._bets.seen[n] and _is_leaning(look)]
+        if len(self.history) < _PLAIN_ROUNDS or not seen:
+            return frozenset()
+        return self._askers[max(seen, key=lambda n: float(self.log_e[n, 0]))]
 
     def report(self, table: Table) -> Report:
         """What was found so far."""
@@ -265,8 +268,8 @@ def audit(
     """Compare a model with its base on a suite's traffic, until it is sure of a leaning or has asked enough.
 
     A leaning is a name or a label that has become more frequent, but for labels of bad answers. Those are told too, and do not end the
-    audit: that a model babbles says nothing of what else it does. The first round is of the suite's traffic as it comes; of each later one
-    three conversations in four ask for what the strongest evidence so far is about.
+    audit: that a model babbles says nothing of what else it does. The first two rounds are of the suite's traffic as it comes; of each
+    later one three conversations in four ask for what the strongest evidence so far is about.
 
     Args:
         model, base: each takes conversations and gives one text for each; ``answering`` makes one of a model in hand.
