@@ -23,6 +23,7 @@ CHAPTERS = (
     "read",
     "mix",
     "audit",
+    "early",
     "monitor",
     "tainted",
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 
-@pytest.mark.parametrize("name", ["asking", "evidence", "judged", "looks"])
+@pytest.mark.parametrize("name", ["asking", "designs", "evidence", "judged", "looks", "probing"])
 def test_examples_in_docstrings_run(name):
     module = import_module(f"subliminal.mitigations.audit.{name}")
     done = doctest.testmod(module, globs=vars(module) | {"np": np})
