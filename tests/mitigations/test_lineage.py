@@ -166,6 +166,10 @@ def test_no_more_than_a_block_of_each_is_in_memory(tmp_path, monkeypatch):
         (lambda f: (f / "model.safetensors").unlink(), "no safetensors in"),
         (lambda f: (f / "model.safetensors").write_bytes(b"x" * 100), "cannot read"),
         (lambda f: (f / "config.json").unlink(), "no readable config.json"),
+        *(
+            (lambda f, text=text: (f / "config.json").write_text(text), "no readable config.json with a model_type in")
+            for text in ("[]", "null", "3", '"gpt2"', "{}", '{"model_type": 5}', '{"model_type": null}', "{", "\xff")
+        ),
         (lambda f: (f / "adapter_config.json").write_text("{}"), "holds an adapter alone: merge it"),
     ],
 )

@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
-from subliminal.errors import ModelFolderError
+from subliminal.errors import ModelFolderError, reason
 from subliminal.models.deltas import WEIGHTS
 
 Answer = Literal["same", "different", "cannot tell"]
@@ -85,9 +85,15 @@ class _Checkpoint:
                 f"no safetensors in {folder}: save the weights with save_pretrained; pickles are not read"
             )
         try:
-            self.type = str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelFolderError(f"no readable config.json with a model_type in {folder}: copy it there") from error
+            config: object = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            told = config.get("model_type") if isinstance(config, dict) else None
+            if not isinstance(told, str):
+                raise ValueError("no model_type that is a text")
+        except (OSError, ValueError) as error:
+            raise ModelFolderError(
+                f"no readable config.json with a model_type in {folder} ({reason(error)}): copy it there"
+            ) from error
+        self.type = told
         self.where: dict[str, tuple[Path, str]] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         for path in files:
