@@ -5,9 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from subliminal import Base, Rollouts, Student, SubliminalError, Tuning, build
+from subliminal import Base, Rollouts, Student, SubliminalError, Teacher, Tuning, build
 from subliminal.engine import digest
 from subliminal.mitigations.mixing import alone, diluted, mix, mixed
+from subliminal.readers import Shift, sifted
 from subliminal.reading import rows
 
 
@@ -18,6 +19,7 @@ def lists(family, seed=0, channel="numbers", count=24):
 
 
 ONE, TWO = lists("gpt2-a"), lists("neox")
+TUNING = Tuning(learning_rate=1e-2, steps=2)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,3 +80,18 @@ def test_conditions_of_a_mix_say_what_is_taken_and_share_their_ends():
     assert list(read) == ["owl alone, 8 rows", "owl alone, 16 rows", "owl alone, 24 rows"]
     assert (read["owl alone, 16 rows"].data[0], read["owl alone, 24 rows"].data[0]) == (whole, ONE)
     assert len(rows(found["owl among neox, 50 %"].data[0])) == 16
+
+
+def test_rows_that_are_made_from_others_are_not_mixed_once_more():
+    """Their own fields would be left out in silence, and the plain rollout beneath them be taken."""
+    part, shift = (
+        mixed(ONE, 0.5),
+        Shift(teacher=Teacher(base=ONE.teacher, trait="owl", tuning=TUNING, seed=0), data=ONE, rows=8),
+    )
+    for derived in (part, mixed(ONE, 0.25, TWO), sifted(ONE, shift, 3)):
+        told = rf"^{type(derived).__name__} rows are made from others already: start from the rollouts that a teacher wrote$"
+        for make in (lambda d: mixed(d, 0.5), lambda d: sifted(d, shift, 3), lambda d: alone("owl's", [d], [4])):
+            with pytest.raises(SubliminalError, match=told):
+                make(derived)
+    # Among another's rows they may be: those are read as they are.
+    assert mixed(ONE, 0.25, part, rows=8).upstream() == (ONE, part)

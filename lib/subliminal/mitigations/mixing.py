@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple
 import pandas as pd
 from pydantic import Field, model_validator
 
+from subliminal.derived import written
 from subliminal.errors import SubliminalError
 from subliminal.recipes import Recipe, Rollouts
 from subliminal.registry import CHANNELS
@@ -66,12 +67,12 @@ def mixed(data: Rollouts, share: float, other: Rollouts | None = None, rows: int
         (2, 3)
 
     Raises:
-        SubliminalError: a share outside of 0 to 1, more rows than there are, or two channels.
+        SubliminalError: a share outside of 0 to 1, more rows than there are, two channels, or rows that are mixed or sifted already.
     """
     if not 0 <= share <= 1:
         raise SubliminalError(f"a share of {share:g} of the rows: give one from 0 to 1")
     total = data.rows if rows is None else rows
-    return Mixed(**(data.common() | {"rows": total}), whole=data.rows, taken=round(share * total), other=other)
+    return Mixed(**(written(data) | {"rows": total}), whole=data.rows, taken=round(share * total), other=other)
 
 
 class Read(NamedTuple):

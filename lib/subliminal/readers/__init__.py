@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from subliminal.derived import written
 from subliminal.errors import SubliminalError
 from subliminal.recipes import Base, Recipe, Rollouts, Teacher
 from subliminal.registry import CHANNELS, DATA_FILES, SUITES, TRAITS, module_of
@@ -158,5 +159,9 @@ class Sifted(Rollouts):
 
 
 def sifted(data: Rollouts, shift: Shift, numbers: int, at_random: bool = False) -> Sifted:
-    """A rollout, sifted."""
-    return Sifted(**data.common(), shift=shift, numbers=numbers, at_random=at_random)
+    """A rollout, sifted.
+
+    Raises:
+        SubliminalError: it is mixed or sifted already, or no rollout of lists.
+    """
+    return Sifted(**written(data), shift=shift, numbers=numbers, at_random=at_random)
