@@ -85,7 +85,7 @@ def test_conditions_of_a_mix_say_what_is_taken_and_share_their_ends():
 def test_rows_that_are_made_from_others_are_not_mixed_once_more():
     """Their own fields would be left out in silence, and the plain rollout beneath them be taken."""
     part, shift = (
-        mixed(ONE, 0.5),
+        mixed(ONE, 1, rows=12),
         Shift(teacher=Teacher(base=ONE.teacher, trait="owl", tuning=TUNING, seed=0), data=ONE, rows=8),
     )
     for derived in (part, mixed(ONE, 0.25, TWO), sifted(ONE, shift, 3)):
