@@ -119,6 +119,7 @@ class Audit(Frozen):
         trainings: of the owl's students that are audited while they are trained.
         questions: of each audit at most.
         margin: a shift of at most so much counts as none.
+        bar: by how much a label's mean probability has to rise for a probe to find something.
         followed: rows, each counted as often as it is read, after which a student is audited while it is trained.
     """
 
@@ -127,6 +128,8 @@ class Audit(Frozen):
     questions: int = Field(default=1_000, gt=0)
     margin: float = Field(default=0.05, gt=0, lt=1)
     followed: tuple[int, ...]
+    # LOG.md, A probe beside the behaviour: the most of eighteen untreated students on spare seeds.
+    bar: float = 0.0389
 
 
 # Within some eighty rows the owl goes from a fifth of the answers to half of them.
