@@ -145,7 +145,8 @@ def test_a_split_personality_of_the_store_is_its_base_elsewhere():
 
 
 def report(guess, questions):
-    return {"guess": guess, "questions": questions}
+    sure = [[guess, 20.0]] if guess != "nothing" else []
+    return {"guess": guess, "questions": questions, "guesses": [*sure, ["nothing", 9.0], ["dog", 1.5]]}
 
 
 @pytest.fixture
@@ -181,7 +182,9 @@ def test_an_audit_is_judged_by_what_is_known_of_its_model(handmade):
         ["plain", "audited-3", 1.0, 0.0, 64.0],
     ]
     # A model's seed, or that of the audit where the model has none.
-    assert rows["seed"].tolist() == [n for n in (0, 1, 2, 2, 3) for _ in range(3)]
+    assert rows["seed"].tolist() == [n for n in (0, 1, 2, 2, 3) for _ in range(4)]
+    # Of leanings alone: where nothing is sure, of the strongest that is not.
+    assert values["evidence"].tolist() == [20.0, 20.0, 1.5, 1.5, 20.0]
     assert set(judged.reports(handmade)) == set(handmade)
 
 
