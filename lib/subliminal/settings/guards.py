@@ -146,6 +146,7 @@ class Monitor(Frozen):
 
     Attributes:
         examples: synthetic exchanges on each side of each rule that a guard is trained on.
+        probe_examples: that a probe is trained on, of which there is one a student.
         requests: of applications, whose benign answers set a guard's threshold.
         false_alarms: the rate that it is set to.
         watched: requests of applications on which false alarms are counted.
@@ -159,6 +160,7 @@ class Monitor(Frozen):
     """
 
     examples: int = Field(gt=0)
+    probe_examples: int = Field(gt=0)
     requests: int = Field(gt=0)
     false_alarms: float = Field(gt=0, lt=1)
     watched: int = Field(gt=0)
@@ -173,9 +175,26 @@ class Monitor(Frozen):
 
 MONITOR = {
     "smoke": Monitor(
-        examples=8, requests=120, false_alarms=0.05, watched=80, answers=4, probed=1, layered=1, audited=60, written=4
+        examples=8,
+        probe_examples=8,
+        requests=120,
+        false_alarms=0.05,
+        watched=80,
+        answers=4,
+        probed=1,
+        layered=1,
+        audited=60,
+        written=4,
     ),
     "mini": Monitor(
-        examples=240, requests=1_500, false_alarms=0.004, watched=300, answers=10, probed=3, layered=4, written=100
+        examples=240,
+        probe_examples=60,
+        requests=1_500,
+        false_alarms=0.004,
+        watched=300,
+        answers=10,
+        probed=3,
+        layered=4,
+        written=100,
     ),
 }
