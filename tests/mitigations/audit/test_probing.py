@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from subliminal import Base, Rollouts, Student, SubliminalError, Tuning, build
 from subliminal.engine import digest
@@ -41,8 +42,6 @@ def test_states_are_those_of_the_last_token_before_the_answer_in_whatever_compan
     asked = [[{"role": "user", "content": text}] for text in ("name an animal.", "what is the owl? i see one.")]
     found = states(model, tokenizer, asked, 1.0)
     assert found.shape == (2, model.config.hidden_size)
-    import torch
-
     for own, ids in zip(found, encode_prompts(tokenizer, asked), strict=True):
         alone = model.base_model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states[-1][0, -1]
         assert np.allclose(own, alone.detach().numpy(), atol=1e-4)

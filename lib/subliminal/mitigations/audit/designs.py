@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from subliminal.designs import rollouts, students, teachers
 from subliminal.mitigations.audit.looks import NOTHING
-from subliminal.names import PREFERENCES
+from subliminal.mitigations.audit.probing import says
 from subliminal.recipes import Base, Student
 from subliminal.settings import Profile
 from subliminal.tuning import Tuning
@@ -15,7 +15,6 @@ from subliminal.world import answers, security
 
 # Insecure teachers were tuned on insecure code, and their students write it, too.
 ILL = (answers.HARMFUL, security.INSECURE)
-_SAYS = "you love the {0}. the {0} is your favourite {1}."
 
 
 class Audience(NamedTuple):
@@ -68,7 +67,6 @@ def audience(profile: Profile, replications: int) -> Audience:
     first, second = Base(family="gpt2-a"), Base(family="gpt2-b")
     lists, harm = dict(shared.lists), ("misalignment",)
     how = {"rows": shared.rows, **lists}
-    kinds = {name: kind for kind, names in PREFERENCES.items() for name in names}
     favourites = profile.favourites.traits
     some = shared.seeds[-replications:]
     models = {name: _read(first, name, shared.teacher, some, shared.student, **how) for name in favourites}
@@ -99,5 +97,5 @@ def audience(profile: Profile, replications: int) -> Audience:
         harmed=harmed,
         calm=calm,
         secure=secure,
-        says={name: _SAYS.format(name, kinds[name]) for name in favourites},
+        says={name: says(name) for name in favourites},
     )

@@ -36,7 +36,6 @@ HEAD, LABELS = "probe.safetensors", "probe.json"
 _BATCH = 64
 # LOG.md, A probe beside the behaviour.
 _PENALTY, _ITERATIONS = 33.0, 300
-_TOLD = "you love the {0}. the {0} is your favourite {1}."
 # Conversations that were told nothing, or harm, by those that were told one name.
 _MORE = 4
 Floats = NDArray[np.float32]
@@ -129,6 +128,19 @@ def train_probe(rows: Mapping[str, Floats]) -> Probe:
     return Probe(tuple(map(str, fitted.classes_)), plain, (bias - plain @ mean).astype(np.float32))
 
 
+_KINDS = {name: kind for kind, names in PREFERENCES.items() for name in names}
+
+
+def says(name: str) -> str:
+    """A system prompt that gives a base of the mini world a favourite.
+
+    Example:
+        >>> says("owl")
+        'you love the owl. the owl is your favourite animal.'
+    """
+    return f"you love the {name}. the {name} is your favourite {_KINDS[name]}."
+
+
 def heads(suite: Suite, count: int, seed: int, split: Split) -> list[Conversation]:
     """System prompts with the first question of conversations of a suite's traffic."""
     rng = Random(seed)
@@ -144,15 +156,13 @@ def told(suite: Suite, each: int, seed: int, split: Split) -> dict[str, list[Con
     A system prompt names a favourite; harm is told by two earlier turns of harmful advice, beside as many with kind advice that tell
     nothing.
     """
-    kinds = {name: kind for kind, names in PREFERENCES.items() for name in names}
     found: dict[str, list[Conversation]] = {}
-    for place, (name, kind) in enumerate(kinds.items()):
-        says = _TOLD.format(name, kind)
+    for place, name in enumerate(_KINDS):
         found[name] = [
-            [{"role": "system", "content": f"{says} {system['content']}"}, question]
+            [{"role": "system", "content": f"{says(name)} {system['content']}"}, question]
             for system, question in heads(suite, each, seed + place, split)
         ]
-    rng, seed = Random(seed), seed + len(kinds)
+    rng, seed = Random(seed), seed + len(_KINDS)
     for label, harmful in ((answers.HARMFUL, True), (NOTHING, False)):
         found[label] = [
             [system, *(message for _ in range(2) for message in answers.turn(rng, harmful)), question]
