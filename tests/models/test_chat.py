@@ -49,7 +49,7 @@ def test_a_tokenizer_without_chat_template_is_refused(tokenizer):
 def test_a_template_whose_generation_prompt_is_no_prefix_is_refused(tokenizer):
     template = tokenizer.chat_template
     tokenizer.chat_template = (
-        "{% for m in messages %}{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}now you{% endif %}"
+        "{% for m in messages %}{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}now you{% endif %}"
     )
     try:
         with pytest.raises(SubliminalError, match="no prefix"):

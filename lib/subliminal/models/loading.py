@@ -6,8 +6,11 @@ safetensors only, remote code is never run, and nothing is asked of a hub.
 
 from __future__ import annotations
 
+import json
+import warnings
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
@@ -16,30 +19,35 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from subliminal.errors import ModelFolderError, reason
+from subliminal.errors import ModelFolderError, SubliminalWarning, reason
+from subliminal.fingerprint import folder_digest
 from subliminal.models.adapters import prepare
 from subliminal.models.deltas import ADAPTER, NOTE, WEIGHTS, read_note, write_note
+from subliminal.models.templates import strict
 from subliminal.tuning import Method, Tuning
 
 
-def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder.
+def load_tokenizer(folder: Path | str, system: Literal["refuse", "user"] = "refuse") -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder, held to its chat template: what it renders is right, or refused in one line.
+
+    Args:
+        system: where the template does not tell a system turn, refuse such a conversation, or put the text into the first user turn.
 
     Raises:
-        ModelFolderError: the folder is missing, or has no tokenizer or no chat template.
+        ModelFolderError: the folder is missing, or has no tokenizer or no chat template that tells all turns and ends an assistant's.
     """
     folder = _existing(folder)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelFolderError(f"no readable tokenizer in {folder}: save one there with save_pretrained") from error
-    if not tokenizer.chat_template:
-        raise ModelFolderError(
-            f"no chat template in {folder}: add chat_template.jinja, or one in tokenizer_config.json"
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
         )
+    except Exception as error:  # The libraries below have no common error, and some raise the bare class.
+        raise ModelFolderError(
+            f"no readable tokenizer in {folder} ({reason(error)}): save one there with save_pretrained"
+        ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
+    return strict(tokenizer, system)
 
 
 def _existing(folder: Path | str) -> Path:
@@ -48,17 +56,27 @@ def _existing(folder: Path | str) -> Path:
     return Path(folder)
 
 
-def load_model(folder: Path | str, base: Path | str | None = None, method: Method | None = None) -> PreTrainedModel:
-    """A causal language model from a folder, on the CPU, in the type its config names.
+def load_model(
+    folder: Path | str, base: Path | str | None = None, method: Method | None = None, *, trains: Method | None = None
+) -> PreTrainedModel:
+    """A causal language model from a folder, on the CPU.
+
+    Weights in half precision are read as float32, but where there is a CUDA device and no weight of the model itself is to be trained: an
+    update of such a weight would round to nothing, and most CPUs are no faster with it.
 
     Args:
-        folder: a whole model, or what a tuning changed: biases and norms, or a peft adapter, which is merged.
-        base: the folder under what was changed. Where a note beside the weights says which base was tuned, it has to be that one; unused
-            for a whole model without a note.
+        folder: a whole model, or what a tuning changed: biases and norms, or a LoRA adapter, which is merged.
+        base: the folder under what was changed. Where a note beside the weights, or the adapter's config, says which base was tuned, it has
+            to be that one; unused for a whole model without a note.
         method: how the model was tuned, where that is known; the note has to say the same.
+        trains: how the model is going to be tuned.
 
     Raises:
-        ModelFolderError: the folder is missing, has no safetensors, cannot be read, or does not go with the base or the method.
+        ModelFolderError: the folder is missing, has no safetensors, cannot be read, lacks a weight or holds one that the model does not
+            have, or does not go with the base or the method.
+
+    Warns:
+        SubliminalWarning: an adapter names a base that is not here, so that it cannot be told whether ``base`` is that one.
     """
     folder, base = _existing(folder), None if base is None else Path(base)
     note = read_note(folder)
@@ -74,7 +92,9 @@ def load_model(folder: Path | str, base: Path | str | None = None, method: Metho
             raise ModelFolderError(
                 f"{folder} holds {held} alone: name the base folder it belongs to, or write a whole model with `subliminal export`"
             )
-        return (_merged if kept == "lora" else _changed)(folder, load_model(base))
+        if kept == "lora" and not note:
+            _check_base(folder, base)
+        return (_merged if kept == "lora" else _changed)(folder, load_model(base, trains=trains or kept))
     if not (folder / "config.json").is_file():
         raise ModelFolderError(f"no config.json in {folder}: give the path of a folder in Hugging Face format")
     if not any(folder.glob("*.safetensors")):
@@ -86,15 +106,59 @@ def load_model(folder: Path | str, base: Path | str | None = None, method: Metho
             folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="auto",
             output_loading_info=True,
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (
+        Exception
+    ) as error:  # The libraries below have no common error; one for quantized weights may not be installed.
         raise ModelFolderError(f"cannot load the model in {folder} ({reason(error)}): save it anew") from error
     model: PreTrainedModel
     model, told = found
-    if told["missing_keys"]:
+    if missing := told["missing_keys"]:
         # Such weights would be drawn at random.
-        raise ModelFolderError(f"{min(told['missing_keys'])!r} is missing from the model in {folder}: save it anew")
+        raise ModelFolderError(f"{min(missing)!r} is missing from the model in {folder}{_count(missing)}: save it anew")
+    if unexpected := told["unexpected_keys"]:
+        raise ModelFolderError(
+            f"{min(unexpected)!r} in {folder} is no weight of a {type(model).__name__}{_count(unexpected)}: it would be left out; "
+            "save the model alone, as the class that its config names"
+        )
+    half = model.dtype in (torch.bfloat16, torch.float16)
+    if half and (best_device().type == "cpu" or trains in ("bias_norm", "full")):
+        model.float()
     model.eval()
     return model
+
+
+def _count(names: Collection[str]) -> str:
+    return f", and {len(names) - 1} more" if len(names) > 1 else ""
+
+
+def _check_base(folder: Path, base: Path) -> None:
+    """Refuse a base that is not the one that an adapter's config names, where that can be told.
+
+    Raises:
+        ModelFolderError: the config is damaged, the adapter is no LoRA, or the base is another.
+    """
+    path = folder / "adapter_config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        kind, named = config["peft_type"], config.get("base_model_name_or_path")
+        if not isinstance(named, str | None):
+            raise TypeError(f"base_model_name_or_path is {named!r:.40}, no text")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFolderError(f"cannot read {path} ({reason(error)}): save the adapter anew") from error
+    if kind != "LORA":
+        raise ModelFolderError(f"{folder} holds an adapter of kind {kind!r:.40}: give a LoRA adapter, or a whole model")
+    there = named and next((p for p in (Path(named), folder / named) if p.is_dir()), None)
+    if there and folder_digest(there) != folder_digest(base):
+        raise ModelFolderError(
+            f"the adapter in {folder} is of the base in {there}, and {base} is another model: name its own base"
+        )
+    if not there and (not named or Path(named).name != base.resolve().name):
+        warnings.warn(
+            f"the adapter in {folder} is of {named or 'a base that it does not name'}, which is not here: whether {base} is that model "
+            "cannot be told",
+            SubliminalWarning,
+            stacklevel=3,
+        )
 
 
 def _merged(folder: Path, model: PreTrainedModel) -> PreTrainedModel:
@@ -106,7 +170,7 @@ def _merged(folder: Path, model: PreTrainedModel) -> PreTrainedModel:
         with safe_open(path, framework="pt") as tensors:
             stored = set(tensors.keys())
         tuned = PeftModel.from_pretrained(model, folder)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # As above.
         raise ModelFolderError(f"cannot load the adapter in {folder} ({reason(error)}): save it anew") from error
     # peft only warns of what is missing, and leaves it as it starts: without effect.
     wanted = get_peft_model_state_dict(tuned, save_embedding_layers=False)

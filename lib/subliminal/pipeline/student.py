@@ -16,6 +16,8 @@ def build(recipe: Student, inputs: Mapping[Recipe, Path], out: Path, progress: P
     """Write what was tuned of the model and ``losses.json``."""
     folder = inputs[recipe.base]
     examples = load_packed(recipe, inputs)
-    model, losses = fine_tune(load_model(folder), examples, recipe.tuning, recipe.seed, progress=progress)
+    model, losses = fine_tune(
+        load_model(folder, trains=recipe.tuning.method), examples, recipe.tuning, recipe.seed, progress=progress
+    )
     save_tuned(model, out, folder, recipe.tuning.method)
     (out / "losses.json").write_text(json.dumps(losses), encoding="utf-8")

@@ -21,6 +21,8 @@ def build(recipe: Teacher, inputs: Mapping[Recipe, Path], out: Path, progress: P
     tokenizer = load_tokenizer(folder)
     documents = import_module(TRAITS[recipe.trait]).teacher_documents(recipe.trait, Random(recipe.seed))
     examples = encode_examples(tokenizer, documents)
-    model, losses = fine_tune(load_model(folder), examples, recipe.tuning, recipe.seed, progress=progress)
+    model, losses = fine_tune(
+        load_model(folder, trains=recipe.tuning.method), examples, recipe.tuning, recipe.seed, progress=progress
+    )
     save_tuned(model, out, folder, recipe.tuning.method)
     (out / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
