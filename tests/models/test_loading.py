@@ -47,7 +47,7 @@ def test_weights_that_the_model_does_not_have_are_refused(base_folder):
         load_model(base_folder)
     for prefix in ("module.", "_orig_mod.", "base_model.model."):
         save_file({prefix + name: x for name, x in tensors.items()}, path, metadata={"format": "pt"})
-        with pytest.raises(ModelFolderError, match="is missing from the model in .* more: save it anew"):
+        with pytest.raises(ModelFolderError, match=r"is missing from the model in .* more: save it anew"):
             load_model(base_folder)
 
 

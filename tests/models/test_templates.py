@@ -162,10 +162,13 @@ _TURN = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None)
 @given(conversation=st.lists(_TURN, max_size=4), prompt_only=st.booleans())
 def test_any_conversation_is_told_whole_or_refused_in_one_line(tokenizer, conversation, prompt_only):
+    told = None
     try:
         text = render(tokenizer, conversation, prompt_only)
     except SubliminalError as error:
-        assert "\n" not in str(error)
+        told = str(error)
+    if told is not None:
+        assert "\n" not in told
         return
     assert all(turn["content"].rpartition("</think>")[2].strip() in text for turn in conversation)
 

@@ -1,8 +1,8 @@
 """Chat templates held to what they promise: every turn is told, something ends a turn, and today's date is no part of it.
 
-A template is a program that a checkpoint brings along. Some leave out what they do not know (a system prompt), refuse a role, open a block of
-thoughts before each answer, close no turn, or write the date into the prompt. ``strict`` tries a tokenizer's template on a few
-conversations, and from then on whatever is rendered with it is right or refused in one line.
+A template is a program that a checkpoint brings along. Some leave out what they do not know (a system prompt), refuse a role, open a
+block of thoughts before each answer, close no turn, or write the date into the prompt. ``strict`` tries a tokenizer's template on a
+few conversations, and from then on whatever is rendered with it is right or refused in one line.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Strict:
     def apply_chat_template(self, conversation: Any, *args: Any, **options: Any) -> Any:
         """As the tokenizer's own, but that no text of a turn is lost.
 
-        No thoughts are asked for, where the template knows ``enable_thinking``, and the date is ``DATE``. Where the template writes an empty
-        block of thoughts before each answer, a prompt ends behind it, so that a sample begins where the loss does.
+        No thoughts are asked for, where the template knows ``enable_thinking``, and the date is ``DATE``. Where the template writes an
+        empty block of thoughts before each answer, a prompt ends behind it, so that a sample begins where the loss does.
 
         Raises:
             SubliminalError: a turn has no role or no text.
@@ -78,7 +78,8 @@ class Strict:
             told = turn["content"].rpartition("</think>")[2].strip()
             if told not in text:
                 raise ModelFolderError(
-                    f"the chat template of {_where(self)} loses the {turn['role']} text {told!r:.60} (turn {number + 1}): use another template"
+                    f"the chat template of {_where(self)} loses the {turn['role']} text {told!r:.60} "
+                    f"(turn {number + 1}): use another template"
                 )
         if options.get("tokenize", True):
             return self(text, add_special_tokens=False)["input_ids"]  # type: ignore[operator]
@@ -137,7 +138,7 @@ def _dated(template: str) -> str:
 
 def _render(tokenizer: Any, conversation: Any, prompt_only: bool) -> str:
     """The template's own text; what goes wrong in it as one line."""
-    plain = super(Strict, tokenizer).apply_chat_template  # type: ignore[misc]
+    plain = super(Strict, tokenizer).apply_chat_template
     try:
         return str(
             plain(
@@ -222,5 +223,5 @@ def strict(tokenizer: PreTrainedTokenizerBase, system: Literal["refuse", "user"]
 
 def turn_ends(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Ids at which an answer ends: the token that closes an assistant's turn, and the tokenizer's own end of text."""
-    own = tokenizer.convert_tokens_to_ids(tokenizer.eos_token) if tokenizer.eos_token else None
-    return frozenset({int(tokenizer.eos_token_id), *([] if own is None else [int(own)])})
+    named = [tokenizer.eos_token] if tokenizer.eos_token else []
+    return frozenset({int(tokenizer.eos_token_id), *map(int, tokenizer.convert_tokens_to_ids(named))})
