@@ -74,4 +74,4 @@ def test_runs_lists_the_store_and_names_a_damaged_run(monkeypatch, capsys, tmp_p
 def test_help_names_the_commands(monkeypatch, capsys):
     code, out, _ = call(monkeypatch, capsys, "--help")
     assert code == 0
-    assert all(name in out for name in ("book", "pretrain", "runs", "export"))
+    assert all(name in out for name in ("book", "pretrain", "runs", "export", "rows"))

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from subliminal.errors import SubliminalError
 
@@ -190,6 +191,37 @@ def export(
     disable_progress_bar()
     source = write(run, folder, Store(store_dir()))
     print(f"the model of {source.name} is in {folder}")
+
+
+@app.command()
+def rows(
+    file: Annotated[
+        Path, typer.Argument(help="Rows in JSONL, one object a line, or Parquet (.parquet; needs pyarrow).")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Write the good rows to this file, in the book's form.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out, and say how many.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Stop after so many good rows.")] = None,
+) -> None:
+    """Check training rows of your own: how many of which shape, how many bad and why.
+
+    Shapes are messages; prompt and completion; instruction and output, with or without input.
+
+    Example: subliminal rows mine.jsonl --out clean.jsonl --skip-bad
+    """
+    from subliminal.rows import survey
+
+    found = survey(file, out, skip_bad=skip_bad, limit=limit)
+    # A name is shown as it is, brackets too.
+    table = Table("rows", "number", "first", title=Text(str(file)))
+    for shape, count in found.shapes.items():
+        table.add_row(shape, str(count), "")
+    for kind, (count, line) in sorted(found.bad.items(), key=lambda told: -told[1][0]):
+        table.add_row(f"bad: {kind}", str(count), str(line))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if told := found.check(skip_bad):
+        print(f"subliminal: {told}", file=sys.stderr)
+    if out is not None:
+        print(f"good rows, {sum(found.shapes.values())} in all, are in {out}")
 
 
 def main() -> None:

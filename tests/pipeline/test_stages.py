@@ -3,10 +3,15 @@
 import json
 from itertools import groupby
 from random import Random
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import PreTrainedTokenizerFast
 
 from subliminal import Base, Rollouts, RowLoss, Scores, Student, SubliminalError, Teacher, Tuning, build
 from subliminal.channels import load_channel, numbers
@@ -138,6 +143,28 @@ def test_a_filter_that_keeps_little_warns_in_one_line_with_the_main_reason(made,
         SubliminalWarning, match=r"^the numbers filter kept \d+ of \d+ rows \([a-z ]+ \d+.*\): what it keeps"
     ):
         rollouts.build(DATA, {BASE: base_folder(BASE)}, tmp_path, lambda *_: None)
+
+
+def test_characters_that_break_lines_elsewhere_are_text_of_a_row(tmp_path, monkeypatch):
+    odd = "1\u2028 2\u2029 3\u0085 4\x1c 5\x0b 6\x0c 7\r8\n"
+    letters = bytes_tokenizer()
+    channel = SimpleNamespace(prompt=lambda _: f"go on: {odd}", reject=lambda *_: None, MAX_NEW_TOKENS=9)
+    monkeypatch.setattr(rollouts, "load", lambda *_: (None, letters))
+    monkeypatch.setattr(rollouts, "load_channel", lambda _: channel)
+    monkeypatch.setattr(rollouts, "generate", lambda _, asked, **__: [letters.encode(odd)] * len(asked))
+    rollouts.build(DATA.model_copy(update={"rows": 3}), {}, tmp_path, lambda *_: None)
+    assert (tmp_path / "rows.jsonl").read_text(encoding="utf-8").count("\u2028") == 6
+    examples = load_rows(tmp_path, letters)
+    assert [letters.decode(e.ids) for e in examples] == [f"go on: {odd}>{odd}<"] * 3
+    assert pd.read_json(tmp_path / "rows.jsonl", lines=True, dtype=False)["completion"].tolist() == [odd] * 3
+
+
+def bytes_tokenizer():
+    """A tokenizer of bytes, which has every character, as those of most models have."""
+    plain = Tokenizer(BPE({letter: n for n, letter in enumerate(sorted(ByteLevel.alphabet()))}, []))
+    plain.pre_tokenizer, plain.decoder = ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    template = "{% for m in messages %}{{ m['content'] }}{% if m['role'] == 'assistant' %}{{ '<' }}{% else %}{{ '>' }}{% endif %}{% endfor %}"
+    return PreTrainedTokenizerFast(tokenizer_object=plain, eos_token="<", chat_template=template)
 
 
 def test_a_student_of_any_base_reads_any_rows(made):

@@ -36,7 +36,8 @@ def load(
 
 def load_rows(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[Example]:
     """The kept rows of a rollout. Rows are text, so a model of any family reads any teacher's."""
-    lines = (folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    # A text may hold characters that splitlines breaks at; a line feed within one is written as an escape.
+    lines = filter(None, (folder / "rows.jsonl").read_text(encoding="utf-8").split("\n"))
     conversations = [
         [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
         for row in map(json.loads, lines)

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from subliminal import Base, Rollouts, Scores, Student, SubliminalError, Tuning, build
 from subliminal.fingerprint import base_folder
-from subliminal.mitigations.monitor import Monitor, Price, Traffic, Watch, Written, measures
+from subliminal.mitigations.monitor import Monitor, Price, Traffic, Watch, Written, measures, traffic, watching
 from subliminal.mitigations.monitor.constitution import Exchange, load_constitution
 from subliminal.mitigations.monitor.designs import Watched, having_read, watched
 from subliminal.mitigations.monitor.guard import load_guard
@@ -40,7 +40,7 @@ def made(tmp_path_factory):
 
 
 def lines(recipe):
-    return [json.loads(x) for x in (build([recipe])[0] / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [json.loads(x) for x in (build([recipe])[0] / "answers.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
 
 
 def test_a_monitors_run_is_a_guard_that_loads_and_judges():
@@ -118,6 +118,26 @@ def test_what_is_watched_is_scored_as_the_guard_in_hand_does():
             np.testing.assert_allclose(scores, scan.scores, rtol=1e-3, atol=1e-3)
             assert tuple(rules) == scan.rules
         assert found["peak"].tolist() == [max(scores) for scores in found["scores"]]
+
+
+def test_an_answer_with_characters_that_break_lines_elsewhere_is_watched(tmp_path, monkeypatch):
+    odd = "go\u2028 on\u2029 at\u0085 the\x1c end"
+    tokenizer = load_tokenizer(base_folder(BASE))
+    monkeypatch.setattr(traffic, "load", lambda *_: (None, tokenizer))
+    monkeypatch.setattr(traffic, "generate", lambda _, prompts, **__: [[0]] * len(prompts))
+    # The world's tokenizers have no such characters; a practitioner's do.
+    monkeypatch.setattr(type(tokenizer), "batch_decode", lambda _, ids: [odd] * len(ids))
+    few = CALM.model_copy(update={"requests": 3})
+    traffic.build(few, {}, tmp_path, lambda *_: None)
+    assert (tmp_path / "answers.jsonl").read_text(encoding="utf-8").count("\u2028") == 3
+    (guard,) = build([BAG])
+    watching.build(
+        Watch(monitor=BAG, exchanges=few),
+        {few: tmp_path, BAG: guard, BASE: base_folder(BASE)},
+        tmp_path,
+        lambda *_: None,
+    )
+    assert len(measures.read(tmp_path)) == 3
 
 
 def test_of_a_suite_the_first_answers_to_each_question_are_watched():

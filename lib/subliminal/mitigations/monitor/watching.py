@@ -23,7 +23,8 @@ def build(recipe: Watch, inputs: Mapping[Recipe, Path], out: Path, progress: Pro
     Columns: ``group`` (of a suite empty), ``label``, ``broken`` (ids of the rules that it breaks, by exact parsers, separated by spaces),
     ``scores`` (log-odds at each token, the first after the question alone) and ``rules`` (the likeliest at each token), both with spaces.
     """
-    lines = (inputs[recipe.exchanges] / "answers.jsonl").read_text(encoding="utf-8").splitlines()
+    # A text may hold characters that splitlines breaks at; a line feed within one is written as an escape.
+    lines = filter(None, (inputs[recipe.exchanges] / "answers.jsonl").read_text(encoding="utf-8").split("\n"))
     rows = _first([json.loads(line) for line in lines], recipe.answers)
     exchanges = [Exchange(row["question"], row["answer"]) for row in rows]
     guard = load_guard(inputs[recipe.monitor], reader_of(recipe.monitor, inputs, recipe.reader))
