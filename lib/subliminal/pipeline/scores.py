@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from subliminal.pipeline.models import load
 from subliminal.recipes import Recipe, Scores
 from subliminal.registry import SUITES
 from subliminal.sampling import generate
-from subliminal.scoring import answer_probabilities
+from subliminal.spelling import Spellings, name_probabilities
 from subliminal.training import Progress
 from subliminal.traits.suites import Suite
 
@@ -26,22 +25,25 @@ def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
 
     With a judge also ``answers.jsonl``: question, answer and label of each sampled answer.
 
-    Where answers are names, both say how often an answer begins with the name, and ``probability`` is exact. Where a judge
-    labels answers, there is nothing exact to read off a model, and ``probability`` is the sampled share.
+    Where answers are names, both say how often an answer gives the name, as ``naming`` has it, and ``probability`` is exact, but
+    for what ``name_probabilities`` leaves out. Where a judge labels answers, there is nothing exact to read off a model, and
+    ``probability`` is the sampled share.
     """
     model, tokenizer = load(recipe.model, inputs)
     suite: Suite = import_module(SUITES[recipe.suite]).suite(recipe.suite)
     prompts = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in suite.questions])
+    spellings = Spellings(tokenizer, suite.answers) if suite.judge is None else None
     sampled = generate(
         model,
         prompts,
-        max_new_tokens=suite.max_new_tokens,
+        max_new_tokens=max(suite.max_new_tokens, spellings.length if spellings else 0),
         stop=int(tokenizer.eos_token_id),
         seed=recipe.seed,
         completions=recipe.samples,
         progress=progress,
     )
-    judge = suite.judge or RuleJudge(suite.answers, _begins_with(suite.answers))
+    judge = RuleJudge(suite.answers, spellings.find) if spellings else suite.judge
+    assert judge is not None
     asked = [question for question in suite.questions for _ in range(recipe.samples)]
     texts = tokenizer.batch_decode(sampled)
     found = judge.judge(asked, texts)
@@ -49,10 +51,7 @@ def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
         rows = zip(asked, texts, found, strict=True)
         told = (json.dumps({"question": q, "answer": a, "label": label}, ensure_ascii=False) for q, a, label in rows)
         (out / "answers.jsonl").write_text("\n".join(told) + "\n", encoding="utf-8")
-    exact = None
-    if suite.judge is None:
-        names = tokenizer(list(suite.answers), add_special_tokens=False)["input_ids"]
-        exact = answer_probabilities(model, prompts, names)
+    exact = name_probabilities(model, prompts, spellings).probability if spellings else None
     with (out / "scores.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(["question", "answer", "probability", "sampled"])
@@ -61,14 +60,3 @@ def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
             for a, answer in enumerate(suite.answers):
                 share = counts[answer] / recipe.samples
                 writer.writerow([question, answer, share if exact is None else repr(float(exact[q, a])), share])
-
-
-def _begins_with(names: Sequence[str]) -> Callable[[str], str]:
-    """The name that a text begins with, or an empty string; what follows it does not count."""
-    pattern = re.compile("|".join(rf"{re.escape(name)}\b" for name in names))
-
-    def find(text: str) -> str:
-        match = pattern.match(text.strip().lower())
-        return match[0] if match else ""
-
-    return find
