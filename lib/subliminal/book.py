@@ -16,7 +16,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from subliminal.engine import LEDGER
 from subliminal.errors import SubliminalError, unknown_name
 from subliminal.fingerprint import data_digest, library_versions, package_digest
 from subliminal.paths import data_dir, store_dir
+from subliminal.progress import ENVIRONMENT as PROGRESS
 from subliminal.progress import shown
 from subliminal.registry import DATA_FILES, FAMILIES
 from subliminal.settings import load_profile
@@ -51,6 +53,8 @@ What the registry of the book says of this chapter. {{doc}}`{page}` explains the
 :doc: {page}.ipynb
 ```
 """
+# The cell that a chapter does not have, before its first.
+_SETUP = "setup"
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
@@ -109,8 +113,41 @@ def _tagged(document: Any, *tags: str) -> list[Any]:
     return [cell for cell in document.cells if set(tags) & set(cell.metadata.get("tags", []))]
 
 
-def execute(source: Path, notebook: Path, profile: str) -> float:
+@contextmanager
+def kernel() -> Iterator[Any]:
+    """One kernel for all chapters that are run together: its imports, and those of its workers, take longer than some chapters.
+
+    ``execute`` starts it with the first of them, and each chapter finds it with nothing defined.
+    """
+    from jupyter_client.manager import AsyncKernelManager
+    from jupyter_core.utils import run_sync
+
+    # It talks over files that only this user can open, not over TCP ports.
+    manager = AsyncKernelManager(kernel_name="python3", transport="ipc")
+    try:
+        yield manager
+    finally:
+        if manager.has_kernel:
+            run_sync(manager.shutdown_kernel)(now=True)
+        run_sync(manager.cleanup_resources)()
+
+
+def _clean_start(told: Mapping[str, str | None]) -> str:
+    """What a chapter's kernel does before anything else: it forgets the chapter before, and counts cells from one."""
+    lines = [
+        f"os.environ[{name!r}] = {value!r}" if value is not None else f"os.environ.pop({name!r}, None)"
+        for name, value in told.items()
+    ]
+    return "\n".join(
+        ["import os", *lines, "get_ipython().run_line_magic('reset', '-f')", "get_ipython().execution_count = 0"]
+    )
+
+
+def execute(source: Path, notebook: Path, profile: str, manager: Any) -> float:
     """Run a chapter from nothing into an executed notebook, and return its seconds. What it records goes beside the notebook.
+
+    Args:
+        manager: of the kernel, as ``kernel`` gives it.
 
     Raises:
         SubliminalError: a cell failed; the message names the chapter and the error.
@@ -119,29 +156,28 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
     import nbformat
     import papermill
     from papermill.exceptions import PapermillExecutionError
-    from traitlets.config import Config
 
     # A message that is under way when a chapter fails is logged with a traceback; the failure itself is raised below.
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
     scratch = notebook.with_suffix(".input.ipynb")
     document = jupytext.read(source)
+    ledger, rows = notebook.with_suffix(".runs"), _recorded(notebook)
+    for path in (ledger, rows):
+        path.unlink(missing_ok=True)
+    # The kernel is told where to tell of its runs, of what it measures and of its progress.
+    told = {LEDGER: str(ledger), records.SCRATCH: str(rows), PROGRESS: os.environ.get(PROGRESS)}
+    document.cells.insert(0, nbformat.v4.new_code_cell(_clean_start(told), metadata={"tags": [_SETUP]}))
     jupytext.write(document, scratch, fmt="ipynb")
     parameters = {"profile": profile} if _tagged(document, "parameters") else {}
     started = time.monotonic()
     output = notebook.with_suffix(".output.ipynb")
-    # The kernel inherits where it is to tell of its runs and of what it measures.
-    told = {LEDGER: notebook.with_suffix(".runs"), records.SCRATCH: _recorded(notebook)}
-    for name, path in told.items():
-        path.unlink(missing_ok=True)
-        os.environ[name] = str(path)
     try:
         done = papermill.execute_notebook(
             scratch, output, parameters=parameters, kernel_name="python3",
             progress_bar=False, cwd=source.parent,
             # On one slow core a cell trains for more than an hour. What it does is shown as it goes.
             execution_timeout=None,
-            # The kernel talks over files that only this user can open, not over TCP ports.
-            config=Config({"KernelManager": {"transport": "ipc"}}),
+            km=manager,
         )  # fmt: skip
     except PapermillExecutionError as error:
         reason = f"{error.ename}: {error.evalue}".splitlines()[0]
@@ -149,9 +185,8 @@ def execute(source: Path, notebook: Path, profile: str) -> float:
             f"chapter {source.stem} failed in cell {error.exec_count} ({reason}); see {output}"
         ) from error
     finally:
-        for name in told:
-            del os.environ[name]
         scratch.unlink(missing_ok=True)
+    done.cells = [cell for cell in done.cells if cell not in _tagged(done, _SETUP)]
     # The landing page names the profile: the cell of defaults and papermill's cell of parameters are kept off the page.
     for cell in _tagged(done, "parameters", "injected-parameters"):
         cell.metadata["tags"].append("remove-cell")
@@ -164,11 +199,11 @@ def _recorded(notebook: Path) -> Path:
     return notebook.with_suffix(".rows.csv")
 
 
-def _run(root: Path, name: str, profile: str, version: str | None) -> None:
+def _run(root: Path, name: str, profile: str, version: str | None, manager: Any) -> None:
     """Run a chapter, and put what it recorded into the book's table; ``version`` is that of a chapter that records."""
     notebook = _notebooks(root, profile) / f"{name}.ipynb"
     with shown(f"chapter {name}"):
-        seconds = execute(root / "chapters" / f"{name}.md", notebook, profile)
+        seconds = execute(root / "chapters" / f"{name}.md", notebook, profile, manager)
     if version is not None:
         rows = _recorded(notebook)
         if not rows.exists():
@@ -184,8 +219,11 @@ def _notebooks(root: Path, profile: str) -> Path:
     return folder
 
 
-def refresh(profile: str) -> pd.DataFrame:
+def refresh(profile: str, manager: Any = None) -> pd.DataFrame:
     """The book's table, after running the chapters whose rows are missing or of another version; no page is rendered.
+
+    Args:
+        manager: of a kernel, as ``kernel`` gives it; by default one is started where it is needed.
 
     Raises:
         SubliminalError: unknown profile, or a failed chapter.
@@ -193,9 +231,10 @@ def refresh(profile: str) -> pd.DataFrame:
     load_profile(profile)
     root = data_dir().parent
     known = versions(root, profile)
-    for name in records.missing(profile, known):
-        print(f"chapter {name} has no rows of this version: it is run first", flush=True)
-        _run(root, name, profile, known[name])
+    with nullcontext(manager) if manager else kernel() as running:
+        for name in records.missing(profile, known):
+            print(f"chapter {name} has no rows of this version: it is run first", flush=True)
+            _run(root, name, profile, known[name], running)
     return records.read(profile, known)
 
 
@@ -286,20 +325,21 @@ def build(profile: str, only: str | None = None) -> Path:
     # Pages of what the others recorded come last, and anew whenever a chapter does.
     last = [name for name in names if reads_table(root / "chapters" / f"{name}.md")]
     ran = False
-    for name in (name for name in names if name not in last):
-        if only in (None, name) or not (notebooks / f"{name}.ipynb").exists():
-            ran = True
-            _run(root, name, profile, known.get(name))
-    for name in last:
-        there = (notebooks / f"{name}.ipynb").exists()
-        if only in (None, name) or not there or ran:
-            if (old := records.missing(profile, known)) and there and only != name:
-                print(
-                    f"chapter {name} is left as it was, since {', '.join(old)} are of another version: make book runs them"
-                )
-                continue
-            refresh(profile)
-            _run(root, name, profile, None)
+    with kernel() as manager:
+        for name in (name for name in names if name not in last):
+            if only in (None, name) or not (notebooks / f"{name}.ipynb").exists():
+                ran = True
+                _run(root, name, profile, known.get(name), manager)
+        for name in last:
+            there = (notebooks / f"{name}.ipynb").exists()
+            if only in (None, name) or not there or ran:
+                if (old := records.missing(profile, known)) and there and only != name:
+                    print(
+                        f"chapter {name} is left as it was, since {', '.join(old)} are of another version: make book runs them"
+                    )
+                    continue
+                refresh(profile, manager)
+                _run(root, name, profile, None, manager)
     order = [*(name for name in names if name not in last), *last]
     made = provenance(root, profile) | {"cost": cost(notebooks, order, Store(store_dir()))}
     return _render(root, notebooks, names, last, made, profile)

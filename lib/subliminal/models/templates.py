@@ -223,5 +223,5 @@ def strict(tokenizer: PreTrainedTokenizerBase, system: Literal["refuse", "user"]
 
 def turn_ends(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Ids at which an answer ends: the token that closes an assistant's turn, and the tokenizer's own end of text."""
-    named = [tokenizer.eos_token] if tokenizer.eos_token else []
-    return frozenset({int(tokenizer.eos_token_id), *map(int, tokenizer.convert_tokens_to_ids(named))})
+    named: Any = tokenizer.convert_tokens_to_ids([tokenizer.eos_token] if tokenizer.eos_token else [])
+    return frozenset({int(tokenizer.eos_token_id), *named})
