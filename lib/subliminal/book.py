@@ -139,7 +139,7 @@ def _clean_start(told: Mapping[str, str | None]) -> str:
         for name, value in told.items()
     ]
     return "\n".join(
-        ["import os", *lines, "get_ipython().run_line_magic('reset', '-f')", "get_ipython().execution_count = 0"]
+        ["import os", *lines, "get_ipython().run_line_magic('reset', '-f')", "get_ipython().execution_count = 1"]
     )
 
 
