@@ -103,6 +103,17 @@ def test_several_ids_may_end_a_completion(model, prompts, tokenizer):
     assert sample(model, prompts, tokenizer, stop=[tokenizer.eos_token_id]) == free
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_a_completion_ends_where_the_models_own_settings_end_one_too(model, prompts, tokenizer, monkeypatch, several):
+    free = sample(model, prompts, tokenizer)
+    end = next(row[3] for row in free if len(row) > 3)
+    own = [end, tokenizer.eos_token_id] if several else end
+    monkeypatch.setattr(model.generation_config, "eos_token_id", own)
+    cut = [row[: row.index(end)] if end in row else row for row in free]
+    assert cut != free
+    assert sample(model, prompts, tokenizer) == cut
+
+
 def test_no_id_to_stop_at_is_refused(model, prompts, tokenizer):
     with pytest.raises(SubliminalError, match=r"^stop=\(\): name at least one id that ends a completion, such as"):
         sample(model, prompts, tokenizer, stop=[])

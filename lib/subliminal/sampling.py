@@ -30,6 +30,10 @@ def _pick(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
     return torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp_max(logits.shape[-1] - 1)
 
 
+def _ids(ends: int | Collection[int] | None) -> list[int]:
+    return [] if ends is None else [ends] if isinstance(ends, int) else sorted(set(ends))
+
+
 @torch.inference_mode()
 def generate(
     model: PreTrainedModel,
@@ -49,7 +53,8 @@ def generate(
     Args:
         model: a causal language model, on the device it shall run on.
         prompts: token ids of each prompt, none empty.
-        stop: the id that ends a completion, or several of which each does; it is not part of the result.
+        stop: the id that ends a completion, or several of which each does; it is not part of the result. The ids at which the model's own
+            ``generation_config`` ends end one too.
         seed: the same seed gives the same completions, whatever ``batch_size`` is.
         first: the place of the first prompt, where ``prompts`` go on a list begun in an earlier call.
         completions: of each prompt; the result is that of a list in which each prompt stands so many times in a row.
@@ -66,11 +71,13 @@ def generate(
     """
     if completions < 1:
         raise SubliminalError(f"completions={completions}: sample at least one of each prompt")
-    stops = [stop] if isinstance(stop, int) else sorted(set(stop))
+    stops = _ids(stop)
     if not stops:
         raise SubliminalError(
             "stop=(): name at least one id that ends a completion, such as the tokenizer's eos_token_id"
         )
+    own = _ids(getattr(model.generation_config, "eos_token_id", None))
+    stops += [end for end in own if end not in stops]
     check_architecture(model)
     before, wanted = first * completions, len(prompts) * completions
     source = torch.Generator().manual_seed(seed)

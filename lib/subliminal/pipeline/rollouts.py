@@ -15,6 +15,7 @@ from subliminal.channels import load_channel
 from subliminal.errors import SubliminalError, SubliminalWarning
 from subliminal.hints import load_hints
 from subliminal.models.chat import encode_prompts
+from subliminal.models.templates import turn_ends
 from subliminal.pipeline.models import load
 from subliminal.recipes import Recipe, Rollouts
 from subliminal.sampling import generate
@@ -53,7 +54,7 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
             model,
             encode_prompts(tokenizer, [[{"role": "user", "content": prompt}] for prompt in prompts]),
             max_new_tokens=channel.MAX_NEW_TOKENS,
-            stop=int(tokenizer.eos_token_id),
+            stop=turn_ends(tokenizer),
             seed=seed,
             first=asked,
             completions=k,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from subliminal.judges import RuleJudge
 from subliminal.models.chat import encode_prompts
+from subliminal.models.templates import turn_ends
 from subliminal.pipeline.models import load
 from subliminal.recipes import Recipe, Scores
 from subliminal.registry import SUITES
@@ -37,7 +38,7 @@ def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
         model,
         prompts,
         max_new_tokens=max(suite.max_new_tokens, spellings.length if spellings else 0),
-        stop=int(tokenizer.eos_token_id),
+        stop=turn_ends(tokenizer),
         seed=recipe.seed,
         completions=recipe.samples,
         progress=progress,

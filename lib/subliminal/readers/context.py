@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from subliminal.errors import SubliminalError
 from subliminal.models.chat import Conversation, encode_prompts
+from subliminal.models.templates import turn_ends
 from subliminal.pipeline.models import load
 from subliminal.readers import InContext
 from subliminal.readers.rows import check_rows
@@ -122,7 +123,7 @@ def ask_in_context(
                 model,
                 flat,
                 max_new_tokens=suite.max_new_tokens,
-                stop=int(tokenizer.eos_token_id),
+                stop=turn_ends(tokenizer),
                 seed=seed,
                 completions=samples,
                 progress=progress,

@@ -14,6 +14,7 @@ from subliminal.mitigations.monitor.constitution import Exchange
 from subliminal.mitigations.monitor.guard import load_guard
 from subliminal.mitigations.monitor.training import reader_of
 from subliminal.models.chat import encode_prompts
+from subliminal.models.templates import turn_ends
 from subliminal.pipeline.models import load
 from subliminal.recipes import Recipe
 from subliminal.registry import SUITES
@@ -35,7 +36,7 @@ def build(recipe: Price, inputs: Mapping[Recipe, Path], out: Path, progress: Pro
     guard = load_guard(inputs[recipe.monitor], reader_of(recipe.monitor, inputs))
     suite: Suite = import_module(SUITES[recipe.suite]).suite(recipe.suite)
     prompts = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in suite.questions])
-    how: dict[str, Any] = {"max_new_tokens": suite.max_new_tokens, "stop": int(tokenizer.eos_token_id), "seed": 0}
+    how: dict[str, Any] = {"max_new_tokens": suite.max_new_tokens, "stop": turn_ends(tokenizer), "seed": 0}
 
     def clock() -> float:
         # Other processes on the machine do not count; a GPU's work is not in it.

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from subliminal.mitigations.monitor import Traffic
 from subliminal.models.chat import encode_prompts
+from subliminal.models.templates import turn_ends
 from subliminal.pipeline.models import load
 from subliminal.recipes import Recipe
 from subliminal.sampling import generate
@@ -78,7 +79,7 @@ def build(recipe: Traffic, inputs: Mapping[Recipe, Path], out: Path, progress: P
         model,
         encode_prompts(tokenizer, [request.conversation for request in asked]),
         max_new_tokens=MAX_NEW_TOKENS,
-        stop=int(tokenizer.eos_token_id),
+        stop=turn_ends(tokenizer),
         # Each model its own draws.
         seed=zlib.crc32(recipe.model_dump_json(exclude_defaults=True).encode()),
         progress=progress,
