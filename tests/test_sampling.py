@@ -47,6 +47,7 @@ def test_a_list_may_go_on_where_it_was_left(model, prompts, tokenizer):
 
 
 def test_a_prompt_is_read_once_a_batch(model, prompts, tokenizer, monkeypatch):
+    sample(model, prompts[:1], tokenizer)  # At a first call the architecture is tried.
     forward, read = model.forward, []
     monkeypatch.setattr(
         model, "forward", lambda **given: (read.append(tuple(given["input_ids"].shape)), forward(**given))[1]
@@ -90,6 +91,21 @@ def test_stop_is_not_part_of_a_completion_and_the_length_is_bounded(model, promp
     for row in sample(model, prompts * 20, tokenizer):
         assert tokenizer.eos_token_id not in row
         assert len(row) <= 12
+
+
+def test_several_ids_may_end_a_completion(model, prompts, tokenizer):
+    free = sample(model, prompts, tokenizer)
+    ends = [tokenizer.eos_token_id, *{row[3] for row in free[:5] if len(row) > 3}]
+    expected = [row[: next((n for n, token in enumerate(row) if token in ends), None)] for row in free]
+    assert expected != free
+    for stop in (ends, set(ends), tuple(reversed(ends))):
+        assert sample(model, prompts, tokenizer, stop=stop) == expected
+    assert sample(model, prompts, tokenizer, stop=[tokenizer.eos_token_id]) == free
+
+
+def test_no_id_to_stop_at_is_refused(model, prompts, tokenizer):
+    with pytest.raises(SubliminalError, match=r"^stop=\(\): name at least one id that ends a completion, such as"):
+        sample(model, prompts, tokenizer, stop=[])
 
 
 def test_no_prompts_give_no_completions(model, tokenizer):

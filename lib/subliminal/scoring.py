@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from subliminal.models.probing import check_architecture
+
 
 @torch.inference_mode()
 def answer_probabilities(
@@ -25,7 +27,11 @@ def answer_probabilities(
 
     Returns:
         (prompts, answers) float64 on the CPU. A row sums to at most 1 when no answer is a prefix of another.
+
+    Raises:
+        SubliminalError: the model's architecture cannot be scored in batches.
     """
+    check_architecture(model)
     # Answers that share all but their last token are read off the same distribution.
     stems = sorted({tuple(a[:-1]) for a in answers})
     pairs = [(p, s) for p in range(len(prompts)) for s in range(len(stems))]
