@@ -7,6 +7,7 @@ tokens matter to what is written.
 from __future__ import annotations
 
 import dataclasses
+from copy import deepcopy
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ from subliminal.tuning import Tuning
 
 # peft and transformers warn of settings that are none of ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
-TOKENS, STOPS, NEW = 64, (2, 5), 8
+TOKENS, STOPS, NEW = 64, (2, 5), 6
 PROMPTS = [[9, 11, 6], [7, 3, 8, 21, 33, 6, 63, 4, 9, 12, 14, 15], [40, 41], [6, 22, 9, 30, 12, 8, 17]]
 ANSWERS = [[3], [4, 9], [4, 6, 7]]
 # Sizes in all spellings; a config gets those it has a field for.
@@ -167,9 +168,8 @@ def test_sampling_and_scores_are_those_of_one_prompt_at_a_time(name):
         end = next((place for place, token in enumerate(expected) if token in STOPS), NEW)
         assert completion == expected[:end]
         for answer, probability in zip(ANSWERS, row.tolist(), strict=True):
-            exact = 1.0
-            for place, token in enumerate(answer):
-                exact *= float(logits(model, prompt + answer[:place])[-1].double().softmax(-1)[token])
+            told = logits(model, prompt + answer[:-1])[len(prompt) - 1 :].double().softmax(-1)
+            exact = float(told[torch.arange(len(answer)), answer].prod())
             assert probability == pytest.approx(exact, abs=1e-5)
 
 
@@ -186,10 +186,11 @@ def test_all_ways_of_tuning_train_and_what_is_kept_comes_back(name, tmp_path):
     base = tmp_path / "base"
     build(name, AGREE[name]).save_pretrained(base)
     examples = [Example([*prompt, 17, 18, 19 + n], len(prompt)) for n, prompt in enumerate(PROMPTS)]
+    untuned = load_model(base)
+    before = dict(untuned.named_parameters())
     for method in ("bias_norm", "lora", "full"):
-        model = load_model(base)
-        before = {key: parameter.detach().clone() for key, parameter in model.named_parameters()}
-        tuning = Tuning(method=method, learning_rate=1e-2, steps=3, batch_size=4, warmup_steps=0)
+        model = deepcopy(untuned)
+        tuning = Tuning(method=method, learning_rate=1e-2, steps=2, batch_size=4, warmup_steps=0)
         if method == "bias_norm" and name in NO_VECTORS:
             with pytest.raises(SubliminalError, match=r"has no biases and no norms: use method lora or full$"):
                 fine_tune(model, examples, tuning, 0)

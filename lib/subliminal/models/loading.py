@@ -14,15 +14,16 @@ from typing import Any, Literal
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from subliminal.errors import ModelFolderError, SubliminalWarning, reason
+from subliminal.errors import ModelFolderError, SubliminalError, SubliminalWarning, reason
 from subliminal.fingerprint import folder_digest
 from subliminal.models.adapters import prepare
 from subliminal.models.deltas import ADAPTER, NOTE, WEIGHTS, read_note, write_note
+from subliminal.models.probing import check_architecture
 from subliminal.models.templates import strict
 from subliminal.tuning import Method, Tuning
 
@@ -124,6 +125,10 @@ def load_model(
     if half and (best_device().type == "cpu" or trains in ("bias_norm", "full")):
         model.float()
     model.eval()
+    try:
+        check_architecture(model)
+    except SubliminalError as error:
+        raise ModelFolderError(f"{folder}: {error}") from error
     return model
 
 
@@ -167,17 +172,20 @@ def _merged(folder: Path, model: PreTrainedModel) -> PreTrainedModel:
     if not path.is_file():
         raise ModelFolderError(f"no {ADAPTER} in {folder}: save the adapter with save_pretrained; pickles are not read")
     try:
-        with safe_open(path, framework="pt") as tensors:
-            stored = set(tensors.keys())
+        stored = load_file(path)
         tuned = PeftModel.from_pretrained(model, folder)
     except Exception as error:  # As above.
         raise ModelFolderError(f"cannot load the adapter in {folder} ({reason(error)}): save it anew") from error
     # peft only warns of what is missing, and leaves it as it starts: without effect.
     wanted = get_peft_model_state_dict(tuned, save_embedding_layers=False)
-    for name in sorted(stored ^ wanted.keys()):
-        if "lora_" in name:
+    for name in sorted(stored.keys() | wanted.keys()):
+        if "lora_" in name and (name not in stored or name not in wanted):
             told = "does not belong to" if name in stored else "is missing from"
             raise ModelFolderError(f"{name!r} {told} the adapter in {folder}: save it anew")
+        if "lora_" in name and not torch.equal(stored[name].to(wanted[name]), wanted[name]):
+            raise ModelFolderError(
+                f"{name!r} of the adapter in {folder} is not what {type(model).__name__} took from it: save it anew"
+            )
     merged: PreTrainedModel = tuned.merge_and_unload()
     merged.eval()
     return merged

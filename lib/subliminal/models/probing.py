@@ -8,7 +8,6 @@ kind would be sampled wrongly without a word, so it is refused in one line. Know
 from __future__ import annotations
 
 import inspect
-from weakref import WeakSet
 
 import torch
 from peft import PeftModel
@@ -36,8 +35,8 @@ _REFUSED = {
     "youtu": "loses what its padding token has learned when it is read back",
 }
 _MEND = "take a causal language model with attention layers alone, such as llama, qwen3 or gpt2"
-# Models found fit. A tuning changes weights and not architectures, so each is tried once.
-_fit: WeakSet[nn.Module] = WeakSet()
+# Configs of models found fit. A tuning changes weights and not architectures, so each is tried once.
+_fit: set[str] = set()
 
 
 def check_architecture(model: nn.Module) -> None:
@@ -51,9 +50,10 @@ def check_architecture(model: nn.Module) -> None:
             reads a prompt otherwise beside longer ones.
     """
     inner: nn.Module = model.get_base_model() if isinstance(model, PeftModel) else model
-    if inner in _fit:
-        return
     assert isinstance(inner, PreTrainedModel)
+    kind = f"{type(inner).__name__} {inner.dtype} {inner.config.to_json_string(use_diff=False)}"
+    if kind in _fit:
+        return
     modes = [(module, module.training) for module in inner.modules()]
     inner.eval()
     try:
@@ -63,7 +63,7 @@ def check_architecture(model: nn.Module) -> None:
             module.training = mode
     if wrong:
         raise SubliminalError(f"{type(inner).__name__} ({inner.config.model_type}) {wrong}: {_MEND}")
-    _fit.add(inner)
+    _fit.add(kind)
 
 
 def _unfit(model: PreTrainedModel) -> str | None:
