@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from jinja2 import TemplateError, TemplateSyntaxError
@@ -203,6 +204,12 @@ def _ends(tokenizer: Any) -> set[int]:
     return {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
 
 
+@cache
+def _strict_class(own: type) -> type:
+    # Under its own name: it is written into what the tokenizer saves.
+    return type(own.__name__, (Strict, own), {"__module__": own.__module__})
+
+
 def strict(tokenizer: PreTrainedTokenizerBase, system: Literal["refuse", "user"] = "refuse") -> PreTrainedTokenizerBase:
     """Hold a tokenizer to its chat template, in place.
 
@@ -212,10 +219,8 @@ def strict(tokenizer: PreTrainedTokenizerBase, system: Literal["refuse", "user"]
     Raises:
         ModelFolderError: the template cannot be read, loses the text of a user or an assistant, or ends no assistant's turn.
     """
-    own = type(tokenizer)
-    if not issubclass(own, Strict):
-        # Under its own name: it is written into what the tokenizer saves.
-        tokenizer.__class__ = type(own.__name__, (Strict, own), {"__module__": own.__module__})
+    if not isinstance(tokenizer, Strict):
+        tokenizer.__class__ = _strict_class(type(tokenizer))
     tokenizer._system = system
     _traits(tokenizer)
     return tokenizer
