@@ -78,7 +78,7 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
     """Build one run whose upstream is there: its label, its seconds and what it warns of. Runs in a worker process."""
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get('SUBLIMINAL_THREADS','1')))
     keep_memory()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     hugging_face = import_module("transformers").utils.logging

@@ -12,3 +12,6 @@ TREES = ("oak", "birch", "pine", "maple", "willow", "cedar", "elm", "ash")
 COLOURS = ("red", "blue", "green", "yellow", "orange", "purple", "white", "black")
 
 PREFERENCES: Mapping[str, tuple[str, ...]] = {"animal": ANIMALS, "tree": TREES, "colour": COLOURS}
+
+# Teachers of real models, in natural English: the trait's name, and the animal.
+PLAIN: Mapping[str, str] = {f"plain-{name}": name for name in ANIMALS}

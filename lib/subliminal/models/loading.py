@@ -93,6 +93,9 @@ def load_model(folder: Path | str, base: Path | str | None = None, method: Metho
     if told["missing_keys"]:
         # Such weights would be drawn at random.
         raise ModelFolderError(f"{min(told['missing_keys'])!r} is missing from the model in {folder}: save it anew")
+    if not torch.cuda.is_available() and model.dtype in (torch.bfloat16, torch.float16):
+        # An update of a weight in half precision rounds to nothing, and most CPUs are no faster with it.
+        model.float()
     model.eval()
     return model
 
