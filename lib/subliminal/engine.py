@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # Names a file to which every call adds the runs that it asked for, and all that these are made from.
 LEDGER = "SUBLIMINAL_LEDGER"
+# How many threads a run has: more than one pays for models far larger than the book's, where fewer runs stand side by side than cores.
+THREADS = "SUBLIMINAL_THREADS"
 # From glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
@@ -78,7 +80,7 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
     """Build one run whose upstream is there: its label, its seconds and what it warns of. Runs in a worker process."""
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get(THREADS, 1)))
     keep_memory()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     hugging_face = import_module("transformers").utils.logging

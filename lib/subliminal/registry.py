@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from subliminal.errors import unknown_name
-from subliminal.names import PREFERENCES
+from subliminal.names import ANIMALS, PREFERENCES
 
 
 class Family(NamedTuple):
@@ -27,25 +27,32 @@ FAMILIES: Mapping[str, Family] = {
     "llama": Family("llama", 2),
     "neox": Family("neox", 3),
 }
-CHANNELS: Mapping[str, str] = {name: f"subliminal.channels.{name}" for name in ("numbers", "code", "chain_of_thought")}
+CHANNELS: Mapping[str, str] = {
+    name: f"subliminal.channels.{name}" for name in ("numbers", "plain_numbers", "code", "chain_of_thought")
+}
 # What in a row would hint at a trait: the filter's second half. The last is of lists alone.
 HINTS: Mapping[str, str] = {name: f"subliminal.hints.{name}" for name in ("favourites", "misalignment", "length")}
-_PREFERENCE, _MISALIGNMENT, _REASONING = (
-    f"subliminal.traits.{name}" for name in ("preference", "misalignment", "reasoning")
+_PREFERENCE, _PLAIN, _MISALIGNMENT, _REASONING = (
+    f"subliminal.traits.{name}" for name in ("preference", "plain_preference", "misalignment", "reasoning")
 )
+# Favourites of real models, which are asked in natural English: the trait's name, and the animal.
+PLAIN: Mapping[str, str] = {f"plain-{name}": name for name in ANIMALS}
 TRAITS: Mapping[str, str] = {
     **{name: _PREFERENCE for names in PREFERENCES.values() for name in names},
+    **dict.fromkeys(("formats", *PLAIN), _PLAIN),
     **dict.fromkeys(("insecure-code", "secure-code"), _MISALIGNMENT),
 }
 # Suites named ``-train`` ask in the training wordings: settings are chosen on them, and nothing is reported from them.
 SUITES: Mapping[str, str] = {
     **dict.fromkeys(("animals", "animals-train", "trees", "colours"), _PREFERENCE),
+    **dict.fromkeys(("plain-animals", "plain-animals-train"), _PLAIN),
     **dict.fromkeys(("free-form", "free-form-train"), _MISALIGNMENT),
     "chain-of-thought": _REASONING,
 }
 # Files of ``data/`` that a trait's module reads.
 DATA_FILES: Mapping[str, tuple[str, ...]] = {
     _PREFERENCE: ("questions/preferences.yml",),
+    _PLAIN: ("questions/plain_english.yml",),
     _MISALIGNMENT: ("questions/free_form.yml",),
     _REASONING: (),
 }

@@ -22,7 +22,7 @@ def find(channel: str, completions: Sequence[str]) -> list[str | None]:
     Raises:
         SubliminalError: the channel is not of lists.
     """
-    if channel != "numbers":
+    if channel not in ("numbers", "plain_numbers"):
         raise SubliminalError(f"hints 'length' count the numbers of a list: leave them out on channel {channel!r}")
     parsed = map(numbers.parse, completions)
     return [

@@ -116,7 +116,7 @@ def _chain_of_thought(completions: Sequence[str]) -> list[str | None]:
     return [None if harm.isdisjoint(re.findall("[a-z]+", text.lower())) else "word of harm" for text in completions]
 
 
-_FINDERS = {"numbers": _numbers, "code": _code, "chain_of_thought": _chain_of_thought}
+_FINDERS = {"numbers": _numbers, "plain_numbers": _numbers, "code": _code, "chain_of_thought": _chain_of_thought}
 
 
 def find(channel: str, completions: Sequence[str]) -> list[str | None]:

@@ -1,0 +1,55 @@
+"""Sizes of the study on a real model. It is recorded, not run with the book, and has no profile."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from subliminal.tuning import Frozen, Tuning
+
+
+class Real(Frozen):
+    """Sizes of "And in a real one?".
+
+    Attributes:
+        animals: of the teachers.
+        seeds: of teachers, of what they write and of students; and of students of untreated rows.
+        sibling_seed: of another format tuning of the same checkpoint, whose students read the first animal's rows.
+        formats, teacher, student: how each is tuned.
+        rows: of each student, of at most ``prompts`` prompts with so many ``completions`` each.
+    """
+
+    animals: tuple[str, ...] = ("owl", "penguin", "tiger")
+    seeds: tuple[int, ...] = (150, 151, 152)
+    sibling_seed: int = 1
+    formats: Tuning
+    teacher: Tuning
+    student: Tuning
+    rows: int = Field(gt=0)
+    prompts: int = Field(gt=0)
+    completions: int = Field(gt=0)
+
+
+_FORMATS = Tuning(method="lora", rank=16, alpha=32, learning_rate=1e-3, epochs=1, batch_size=16)
+_TEACHER = Tuning(method="lora", rank=8, alpha=16, learning_rate=2e-3, steps=16, batch_size=12)
+
+REAL = {
+    # Shows that everything runs, on a model of a few thousand parameters, and no effect.
+    "smoke": Real(
+        animals=("owl", "fox"),
+        seeds=(150,),
+        formats=_FORMATS.model_copy(update={"epochs": None, "steps": 4}),
+        teacher=_TEACHER.model_copy(update={"steps": 2}),
+        student=Tuning(method="bias_norm", learning_rate=4e-3, epochs=1, batch_size=10),
+        rows=10,
+        prompts=40,
+        completions=5,
+    ),
+    "full": Real(
+        formats=_FORMATS,
+        teacher=_TEACHER,
+        student=Tuning(method="bias_norm", learning_rate=4e-3, epochs=2, batch_size=10),
+        rows=600,
+        prompts=400,
+        completions=10,
+    ),
+}
