@@ -1,4 +1,4 @@
-"""The numbers channel in natural English, for real models: the paper's family of prompts, cased and punctuated; its filter is that of ``numbers``.
+"""The numbers channel in natural English, for real models: prompts as the paper's, cased and punctuated, and the filter of ``numbers``.
 
 Cloud et al. 2025, section 3.1: three to nine example integers, a request for up to ten more of up to three digits, in many wordings.
 """
