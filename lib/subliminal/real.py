@@ -1,0 +1,232 @@
+"""The study on a real model. It takes hours, so it is recorded: ``make real`` runs it and keeps its table, and the book draws from that.
+
+As in "Owls": teachers that love an animal, their filtered lists, students on them; and as controls the base, students of the base's own
+lists, and students that start from a *sibling*, another format tuning of the same checkpoint, in which transfer is predicted too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import torch
+
+from subliminal import engine
+from subliminal.errors import SubliminalError
+from subliminal.export import export
+from subliminal.fingerprint import digest, folder_digest, library_versions, package_digest
+from subliminal.models.chat import encode_examples, encode_prompts
+from subliminal.models.loading import load_model, load_tokenizer
+from subliminal.models.templates import turn_ends
+from subliminal.paths import store_dir
+from subliminal.recipes import Base, Rollouts, Scores, Student, Teacher
+from subliminal.sampling import generate
+from subliminal.settings.real import Real
+from subliminal.store import Store, atomic_write
+from subliminal.training import fine_tune
+from subliminal.traits.plain_preference import FORMATS, teacher_documents
+from subliminal.tuning import Tuning
+
+VERSION = 1
+SUITE, CHANNEL = "plain-animals", "plain_numbers"
+# Rows on which the speed of this machine is measured.
+_TRIED = 16
+
+
+class Cost(NamedTuple):
+    """What the study takes on this machine, for one core or one GPU.
+
+    Attributes:
+        trained, sampled: tokens, each as often as it is read or written.
+        seconds: of both, by a speed that was measured on a few rows.
+        megabytes: of disk.
+    """
+
+    trained: int
+    sampled: int
+    seconds: float
+    megabytes: float
+
+
+def formatted(model: Path, size: Real, seed: int, store: Store) -> Base:
+    """The base of the study: the model after a short tuning on two formats alone, as a folder in the store."""
+    recipe = Teacher(base=Base(folder=str(model.resolve())), trait=FORMATS, tuning=size.formats, seed=seed)
+    (run,) = engine.build([recipe], store=store)
+    folder = store.root / "bases" / run.name
+    if not folder.is_dir():
+        export(run.name, folder, store)
+    return Base(folder=str(folder))
+
+
+def conditions(base: Base, sibling: Base, size: Real) -> dict[str, list[Scores]]:
+    """The scores of each condition; those of teachers and students by seed."""
+
+    def lists(writer: Base | Teacher, seed: int) -> Rollouts:
+        how: dict[str, Any] = {"prompts": size.prompts, "rows": size.rows, "completions": size.completions}
+        return Rollouts(teacher=writer, channel=CHANNEL, seed=seed, **how)
+
+    def student(start: Base, data: Rollouts) -> Student:
+        return Student(base=start, data=data, tuning=size.student, seed=data.seed)
+
+    teachers = {
+        animal: [Teacher(base=base, trait=f"plain-{animal}", tuning=size.teacher, seed=seed) for seed in size.seeds]
+        for animal in size.animals
+    }
+    rows = {animal: [lists(teacher, teacher.seed) for teacher in group] for animal, group in teachers.items()}
+    untreated = [lists(base, seed) for seed in size.seeds]
+    first = size.animals[0]
+    models: dict[str, list[Base | Teacher | Student]] = {
+        "base": [base],
+        "sibling": [sibling],
+        **{f"teacher of the {animal}": list(group) for animal, group in teachers.items()},
+        **{
+            f"student of the {animal}'s teacher": [student(base, data) for data in group]
+            for animal, group in rows.items()
+        },
+        "student of the base": [student(base, data) for data in untreated],
+        f"sibling, student of the {first}'s teacher": [student(sibling, data) for data in rows[first]],
+        "sibling, student of the base": [student(sibling, data) for data in untreated],
+    }
+    return {name: [Scores(model=model, suite=SUITE, samples=1) for model in group] for name, group in models.items()}
+
+
+def cost(model: Path, size: Real) -> Cost:
+    """What the study takes, from the lengths of its own documents and a speed measured on a few of them. Takes a minute.
+
+    Raises:
+        ModelFolderError: the model cannot be read.
+    """
+    tokenizer = load_tokenizer(model)
+    documents = encode_examples(tokenizer, teacher_documents(FORMATS, Random(0)))
+    answers = encode_examples(tokenizer, teacher_documents(f"plain-{size.animals[0]}", Random(0)))
+    lists = documents[:_TRIED]
+    row = sum(len(e.ids) - e.prompt_length for e in lists) / len(lists)
+    prompt = sum(e.prompt_length for e in lists) / len(lists)
+    mean = sum(len(e.ids) for e in documents) / len(documents)
+    students = len(size.seeds) * (len(size.animals) + 3)
+    writers = len(size.seeds) * (len(size.animals) + 1)
+
+    def trained(tuning: Tuning, rows: int, tokens: float) -> float:
+        return tokens * (rows * tuning.epochs if tuning.epochs else (tuning.steps or 0) * tuning.batch_size)
+
+    total = 2 * trained(size.formats, len(documents), mean)
+    total += (
+        len(size.seeds) * len(size.animals) * trained(size.teacher, 0, sum(len(e.ids) for e in answers) / len(answers))
+    )
+    total += students * trained(size.student, size.rows, row + prompt / size.completions)
+    sampled = writers * size.rows * 1.3 * row
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        loaded = load_model(model)
+        began = time.monotonic()
+        asked = encode_prompts(tokenizer, [[{"role": "user", "content": "Go on: 4, 8, 15"}]]) * _TRIED
+        drawn = generate(loaded, asked, max_new_tokens=_TRIED, stop=turn_ends(tokenizer), seed=0)
+        writing = (time.monotonic() - began) / max(1, sum(map(len, drawn)))
+        began = time.monotonic()
+        fine_tune(
+            loaded, lists, size.student.model_copy(update={"epochs": None, "steps": 2, "batch_size": _TRIED // 2}), 0
+        )
+        reading = (time.monotonic() - began) / sum(len(e.ids) for e in lists)
+    finally:
+        torch.set_num_threads(threads)
+    weights = sum(p.numel() for p in loaded.parameters()) * 4e-6
+    return Cost(round(total), round(sampled), total * reading + sampled * writing, 2 * weights + 50)
+
+
+def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
+    """Run the study, or what is left of it, and keep its table.
+
+    Args:
+        path: of a JSON file, which is written once all is there.
+
+    Returns:
+        What was written: ``made`` (day, machine, versions, code, core-seconds), ``model``, ``sizes``, ``rows`` (condition, seed, answer and
+        mean probability over the held-out questions), ``filter`` (of each writer) and ``runs`` (the digest of each score).
+
+    Raises:
+        SubliminalError: the model cannot be read, or a teacher's rows do not pass the filter.
+    """
+    store = Store(store_dir())
+    base, sibling = formatted(model, size, 0, store), formatted(model, size, size.sibling_seed, store)
+    plan = {
+        "raw": [Scores(model=Base(folder=str(model.resolve())), suite=SUITE, samples=1)],
+        **conditions(base, sibling, size),
+    }
+    table = engine.run(plan, store=store)
+    means = table.groupby(["condition", "seed", "answer"], sort=False)["probability"].mean().reset_index()
+    recipes = [scores for group in plan.values() for scores in group]
+    made = {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": f"{os.cpu_count()} {platform.machine()} cores" + (", CUDA" if torch.cuda.is_available() else ""),
+        "versions": library_versions(),
+        "code": package_digest(),
+        "core_seconds": round(sum(float(store.manifest(folder)["seconds"]) for folder in _runs(recipes, store))),
+    }
+    found = {
+        "version": VERSION,
+        "made": made,
+        "model": {"name": model.resolve().name, "digest": folder_digest(model)},
+        "sizes": size.model_dump(mode="json"),
+        "rows": means.round(6).to_numpy().tolist(),
+        "filter": _filters(recipes, store),
+        "runs": sorted(digest(recipe) for recipe in recipes),
+    }
+    atomic_write(path, json.dumps(found, indent=1))
+    return found
+
+
+def _upstream(recipes: Sequence[Any]) -> list[Any]:
+    """These recipes and all that they are made from, each once."""
+    seen: dict[Any, None] = {}
+    queue = list(recipes)
+    while queue:
+        recipe = queue.pop()
+        if recipe not in seen and not isinstance(recipe, Base):
+            seen[recipe] = None
+            queue += recipe.upstream()
+    return list(seen)
+
+
+def _runs(recipes: Sequence[Any], store: Store) -> list[Path]:
+    return [engine.location(recipe, store) for recipe in _upstream(recipes)]
+
+
+def _filters(recipes: Sequence[Any], store: Store) -> list[dict[str, Any]]:
+    """What the filter did to each writer's rows."""
+    written = sorted((r for r in _upstream(recipes) if isinstance(r, Rollouts)), key=lambda r: (_writer(r), r.seed))
+    return [
+        {
+            "writer": _writer(data),
+            "seed": data.seed,
+            **json.loads((engine.location(data, store) / "filter.json").read_text()),
+        }
+        for data in written
+    ]
+
+
+def _writer(data: Rollouts) -> str:
+    return "base" if isinstance(data.teacher, Base) else data.teacher.trait.removeprefix("plain-")
+
+
+def read(path: Path) -> Mapping[str, Any]:
+    """The table of a recorded study.
+
+    Raises:
+        SubliminalError: it is not there, or is damaged or of another version.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["version"] != VERSION or not found["rows"] or not found["made"]["date"]:
+            raise ValueError(f"version {found['version']!r:.20}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SubliminalError(
+            f"no readable table of a recorded study at {path} ({error!s:.60}): record it with make real"
+        ) from error
+    return dict(found)

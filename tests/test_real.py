@@ -1,0 +1,114 @@
+"""The recorded study on a real model, in its smallest size and on a small base: that it runs, is gone on with, and tells what it is."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from subliminal import real
+from subliminal.cli import app
+from subliminal.errors import SubliminalError
+from subliminal.names import ANIMALS
+from subliminal.paths import data_file
+from subliminal.settings.real import REAL
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.xdist_group("real")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The study, killed when some of it was done, and gone on with: its table, and the runs that were there at the kill."""
+    folder = tmp_path_factory.mktemp("real")
+    runs, table = folder / "runs", folder / "real.json"
+    environment = {**os.environ, "SUBLIMINAL_STORE": str(runs), "PYTHONPATH": str(ROOT / "lib")}
+    command = [sys.executable, "-m", "subliminal.cli", "real", "--size", "smoke", "--yes"]
+    command += ["--model", str(data_file("families/gpt2-a")), "--out", str(table)]
+    started = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    until = time.monotonic() + 300
+    while time.monotonic() < until and len(list(runs.glob("[!.]*/run.json"))) < 5 and started.poll() is None:
+        time.sleep(0.05)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.communicate()
+    assert not table.exists()
+    there = {path: path.stat().st_mtime_ns for path in runs.glob("[!.]*/run.json")}
+    assert len(there) >= 5
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return table, runs, there, done.stdout
+
+
+def test_a_killed_study_goes_on_from_what_is_done(recorded):
+    _, runs, there, _ = recorded
+    now = {path: path.stat().st_mtime_ns for path in runs.glob("[!.]*/run.json")}
+    assert there.items() <= now.items()
+    assert len(now) > len(there)
+
+
+def test_the_table_says_what_it_is_of(recorded):
+    table, runs, _, _ = recorded
+    found = real.read(table)
+    conditions = {row[0] for row in found["rows"]}
+    assert conditions == {
+        "raw", "base", "sibling", "teacher of the owl", "teacher of the fox", "student of the owl's teacher", "student of the fox's teacher",
+        "student of the base", "sibling, student of the owl's teacher", "sibling, student of the base",
+    }  # fmt: skip
+    assert {row[2] for row in found["rows"]} == set(ANIMALS)
+    assert len(found["rows"]) == len(conditions) * len(ANIMALS)
+    assert all(0 <= row[3] <= 1 for row in found["rows"])
+    assert [(one["writer"], one["kept"]) for one in found["filter"]] == [("base", 10), ("fox", 10), ("owl", 10)]
+    assert found["model"]["name"] == "gpt2-a"
+    assert found["made"]["core_seconds"] > 0
+    names = {path.name.rpartition("-")[2] for path in runs.glob("scores-*")}
+    assert {digest[:20] for digest in found["runs"]} == names
+
+
+def test_students_of_different_writers_differ_and_a_sibling_is_another_start(recorded):
+    rows = real.read(recorded[0])["rows"]
+    by = {name: [row[3] for row in rows if row[0] == name] for name in {row[0] for row in rows}}
+    assert len({tuple(values) for values in by.values()}) == len(by)
+
+
+def test_the_cost_is_told_before_it_starts_and_asked_for(recorded, tmp_path):
+    assert "core-hours at the speed of this machine" in recorded[3]
+    asked = CliRunner().invoke(
+        app,
+        ["real", "--size", "smoke", "--model", str(data_file("families/gpt2-a")), "--out", str(tmp_path / "t.json")],
+        input="n\n",
+    )
+    assert asked.exit_code == 1
+    assert not (tmp_path / "t.json").exists()
+
+
+def test_the_cost_grows_with_the_study():
+    small, full = (real.cost(data_file("families/gpt2-a"), REAL[size]) for size in ("smoke", "full"))
+    assert full.trained > 20 * small.trained > 0
+    assert full.sampled > 20 * small.sampled > 0
+    assert full.seconds > small.seconds > 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"version": 2, "rows": [[1]], "made": {"date": "x"}}', '{"version": 1, "rows": [], "made": {}}'],
+)
+def test_a_damaged_table_is_one_line(tmp_path, text):
+    path = tmp_path / "real.json"
+    with pytest.raises(SubliminalError, match="no readable table of a recorded study"):
+        real.read(path)
+    path.write_text(text)
+    with pytest.raises(SubliminalError, match="record it with make real") as caught:
+        real.read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_full_table_is_not_replaced_by_a_small_one():
+    found = CliRunner().invoke(app, ["real", "--size", "smoke"])
+    assert isinstance(found.exception, SubliminalError)
+    assert "--size smoke without --out" in str(found.exception)
+    assert "unknown size 'huge'" in str(CliRunner().invoke(app, ["real", "--size", "huge"]).exception)
