@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from subliminal.models.loading import load_model, save_tuned
-from subliminal.pipeline.models import load_packed
+from subliminal.pipeline.models import check_packed, load_packed
 from subliminal.recipes import Recipe, Student
 from subliminal.training import Progress, fine_tune
 
@@ -16,8 +16,8 @@ def build(recipe: Student, inputs: Mapping[Recipe, Path], out: Path, progress: P
     """Write what was tuned of the model and ``losses.json``."""
     folder = inputs[recipe.base]
     examples = load_packed(recipe, inputs)
-    model, losses = fine_tune(
-        load_model(folder, trains=recipe.tuning.method), examples, recipe.tuning, recipe.seed, progress=progress
-    )
+    base = load_model(folder, trains=recipe.tuning.method)
+    check_packed(base, examples)
+    model, losses = fine_tune(base, examples, recipe.tuning, recipe.seed, progress=progress)
     save_tuned(model, out, folder, recipe.tuning.method)
     (out / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
