@@ -82,7 +82,9 @@ class Strict:
         options = {name: value for name, value in options.items() if value not in (None, False) or name in _OPTIONS}
         if args or options.keys() - _OPTIONS:
             told = ", ".join(sorted(options.keys() - _OPTIONS)) or "a second argument"
-            raise SubliminalError(f"{told} would not reach the chat template: give {' and '.join(sorted(_OPTIONS))} alone")
+            raise SubliminalError(
+                f"{told} would not reach the chat template: give {' and '.join(sorted(_OPTIONS))} alone"
+            )
         _check_kind(conversation)
         if conversation and not isinstance(conversation[0], Mapping):
             return [self.apply_chat_template(one, **options) for one in conversation]
@@ -95,7 +97,9 @@ class Strict:
             conversation = _folded(conversation)
         if traits.blanks:
             conversation = [
-                {**turn, "content": turn["content"].removeprefix(traits.blanks)} if turn["role"] == "assistant" else turn
+                {**turn, "content": turn["content"].removeprefix(traits.blanks)}
+                if turn["role"] == "assistant"
+                else turn
                 for turn in conversation
             ]
         prompt_only = bool(options.get("add_generation_prompt", False))
@@ -248,7 +252,12 @@ def _dated(template: str) -> str:
     """The template, with ``DATE`` for the clock that it asks: what else is handed to a template has to be plain values."""
     if "strftime_now" not in template:
         return template
-    told = {"F": DATE.strftime("%Y-%m-%d"), "D": DATE.strftime("%m/%d/%y"), "T": DATE.strftime("%H:%M:%S"), "R": DATE.strftime("%H:%M")}
+    told = {
+        "F": DATE.strftime("%Y-%m-%d"),
+        "D": DATE.strftime("%m/%d/%y"),
+        "T": DATE.strftime("%H:%M:%S"),
+        "R": DATE.strftime("%H:%M"),
+    }
     told |= {code: DATE.strftime(f"%{code}") for code in "aAbBdeHIjmMpSuUwWyYZ"}
     told |= {f"-{code}": told[code].lstrip("0") or "0" for code in "dHIjmMSy"}
     filters = "".join(f"|replace('%{code}', {value!r})" for code, value in told.items())
@@ -308,7 +317,9 @@ def _probed(tokenizer: Any) -> Traits:
             f"no token of its own ends an assistant's turn in the chat template of {_where(tokenizer)}, so that sampling could not stop: "
             "close the turn with the end token"
         )
-    blanks = opening.removeprefix(prompt) if opening.startswith(prompt) and not opening.removeprefix(prompt).strip() else ""
+    blanks = (
+        opening.removeprefix(prompt) if opening.startswith(prompt) and not opening.removeprefix(prompt).strip() else ""
+    )
     # A blank before each answer is a token's own beginning, and left to the answer.
     opens = prompt != opening and not blanks and _THOUGHTS.sub("", prompt) == _THOUGHTS.sub("", opening)
     system: Literal["told", "dropped", "refused"]
@@ -347,6 +358,13 @@ def strict(tokenizer: PreTrainedTokenizerBase, system: Literal["refuse", "user"]
     tokenizer._system = system
     _traits(tokenizer)
     return tokenizer
+
+
+def used_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Ids of a short conversation, with what opens and closes its turns."""
+    text = _render(tokenizer, [{"role": "user", "content": _USER}, {"role": "assistant", "content": _ANSWER}], False)
+    found: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return [*found, *turn_ends(tokenizer)]
 
 
 def turn_ends(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
