@@ -118,6 +118,25 @@ def test_each_shape_is_read_and_other_fields_are_ignored(tmp_path, row, conversa
     assert read(tmp_path, row) == conversation
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"instruction": "go on", "output": "7", "system": "be brief"}, "system is 'be brief', and is not read"),
+        ({"instruction": "go on", "output": "7", "history": [["a", "b"]]}, "history is a list, and is not read"),
+        ({"messages": [USER, ANSWER], "system": "be brief"}, "system is 'be brief'"),
+        ({"messages": [USER, ANSWER], "tools": [{"name": "add"}]}, "tools is a list"),
+        ({"messages": [USER, ANSWER | {"tool_calls": [{}]}]}, "messages[1].tool_calls is a list"),
+        ({"prompt": "5", "completion": [ANSWER | {"reasoning_content": "5 + 2"}]}, "completion[0].reasoning_content is '5 + 2'"),
+        ({"messages": [USER, ANSWER | {"weight": 0}]}, "messages[1] has weight 0"),
+    ],
+)
+def test_what_would_be_lost_of_a_conversation_is_refused_where_it_is_filled(tmp_path, row, said):
+    assert said in refused_row(tmp_path, row)
+    empty = {"system": "", "history": [], "tools": None}
+    turn = {"tool_calls": [], "reasoning_content": None, "weight": 1}
+    assert read(tmp_path, {"messages": [USER | {"weight": 0}, ANSWER | turn], **empty}) == [USER, ANSWER]
+
+
 @pytest.mark.parametrize("value", ["1" * 5000, "-" + "1" * 5000, "1e999", "[" * 200 + "]" * 200])
 def test_values_that_python_is_shy_of_do_no_harm(tmp_path, value):
     path = written(tmp_path, f'{{"prompt": "a", "completion": "b", "more": {value}}}')

@@ -1,7 +1,8 @@
 """Training rows that someone brings: JSONL or Parquet in the usual shapes, read one by one, and refused in one line where wrong.
 
 A row is one of ``messages``; ``prompt`` and ``completion``, each as text or as messages; ``instruction`` and ``output``, with or without
-``input``. Whatever it was, it comes out as a conversation of plain texts that ends with the assistant's. Other fields are ignored.
+``input``. Whatever it was, it comes out as a conversation of plain texts that ends with the assistant's. Fields that say more of the
+conversation, such as ``system`` beside it or ``tool_calls`` in a turn, are refused if they are filled; others are ignored.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ SHAPES = {
     "prompt, completion": ("prompt", "completion"),
     "instruction, output": ("instruction", "output"),
 }
+# What would be lost of a conversation: beside it, and in a turn.
+_BESIDE = ("system", "history", "tools")
+_WITHIN = ("tool_calls", "function_call", "reasoning_content", "thinking", "reasoning")
 # In bytes. A file without line breaks is not read into memory whole.
 MAX_LINE = 64 * 2**20
 _BLANKS = b" \t\r\n"
@@ -135,6 +139,16 @@ def _content(value: object, where: str) -> str:
     return "".join(texts)
 
 
+def _check_lost(row: dict[str, Any], fields: Sequence[str], where: str) -> None:
+    for field in fields:
+        value = row.get(field)
+        if value is not None and value != [] and value != {} and not (isinstance(value, str) and not value.strip()):
+            raise _Wrong(
+                "field that would be lost",
+                f"{where}{field} is {_shown(value)}, and is not read: put it into a turn's text, or take it out",
+            )
+
+
 def _turns(value: object, where: str) -> list[dict[str, str]]:
     if not isinstance(value, list) or not value:
         told = _shown(value) if value != [] else "empty"
@@ -151,7 +165,14 @@ def _turns(value: object, where: str) -> list[dict[str, str]]:
             raise _Wrong("unknown role", f"{own} has the role {_shown(role)}: choose one of {', '.join(ROLES)}")
         if "content" not in turn:
             raise _Wrong("turn without content", f"{own} has no content: write its text")
+        _check_lost(turn, _WITHIN, f"{own}.")
         found.append({"role": role, "content": _content(turn["content"], f"{own}.content")})
+    # In the format of some services: an answer that is not to be trained on. Of earlier ones none is.
+    if value[-1].get("weight") == 0 and found[-1]["role"] == "assistant":
+        raise _Wrong(
+            "weight of 0",
+            f"{where}[{len(found) - 1}] has weight 0, and the last answer is trained on: take the row out",
+        )
     return found
 
 
@@ -199,6 +220,7 @@ def _conversation(row: object) -> tuple[str, list[dict[str, str]]]:
     if not isinstance(row, dict):
         raise _Wrong("no object", f"it is {_shown(row)}: write one object a line")
     shape = _shape(row)
+    _check_lost(row, _BESIDE, "")
     if shape == "messages":
         turns = _turns(row["messages"], "messages")
     elif shape == "prompt, completion":
@@ -280,7 +302,7 @@ def _scan_parquet(path: Path, named: str) -> Iterator[tuple[str, Row | Bad]]:
         # Opened here: pyarrow's own message for a file that is not there has several lines.
         with _open(path, named) as handle, parquet.ParquetFile(handle, pre_buffer=False) as table:
             columns = table.schema_arrow.names
-            known = {field for fields in SHAPES.values() for field in fields} | {"input"}
+            known = {field for fields in SHAPES.values() for field in fields} | {"input", *_BESIDE}
             wanted = [name for name in dict.fromkeys(columns) if name in known]
             if twice := [name for name in wanted if columns.count(name) > 1]:
                 raise SubliminalError(f"{named} has the column {twice[0]!r} twice: keep one")

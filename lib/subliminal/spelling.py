@@ -204,7 +204,11 @@ class _Walk(NamedTuple):
         for row, (text, reached) in enumerate(answers):
             onward, texts, ends = self.spellings.moves(text)
             for place, tokens in ends.items():
+                # A tokenizer may know tokens that the model has no weights for, and never samples.
+                tokens = tokens[tokens < after.shape[1]]
                 self.probability[place] += reached * after[row, tokens].sum()
+            texts = [text for text, token in zip(texts, onward.tolist(), strict=True) if token < after.shape[1]]
+            onward = onward[onward < after.shape[1]]
             likely = reached * after[row, onward]
             followed = likely >= self.floor
             self.missed.add_(likely[~followed].sum())

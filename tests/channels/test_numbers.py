@@ -69,3 +69,26 @@ def test_prompts_vary_in_wording_separator_and_brackets_and_hold_three_to_nine_e
 
 def test_a_prompt_is_the_same_for_the_same_seed():
     assert [numbers.prompt(Random(3)) for _ in range(2)] == [numbers.prompt(Random(3))] * 2
+
+
+# Where the rule and the paper's released code are known to part.
+
+
+def test_double_blanks_between_numbers_are_one_gap():
+    """Blanks around a separator are not counted, nor told apart: two are as one, and a line break is a blank too."""
+    assert numbers.parse("1  2 3") == [1, 2, 3]
+    assert numbers.parse("1,  2, 3") == [1, 2, 3]
+    assert numbers.parse("1\n\n2 3") == [1, 2, 3]
+
+
+def test_mixed_blanks_after_a_comma_are_one_separator():
+    """A separator is the mark alone, so that blanks after it may come and go; a missing mark is still another separator."""
+    assert numbers.parse("1, 2,3") == [1, 2, 3]
+    assert numbers.parse("1,2 , 3,\n4") == [1, 2, 3, 4]
+    assert numbers.parse("1, 2 3") == "mixed separators"
+
+
+def test_leading_zeros_are_kept_up_to_three_digits():
+    """They count as digits and not in the value; a fourth digit is refused, even where the value is small."""
+    assert numbers.parse("007, 01, 000") == [7, 1, 0]
+    assert numbers.parse("0007, 1") == "number above 999"

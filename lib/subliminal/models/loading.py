@@ -24,7 +24,7 @@ from subliminal.fingerprint import folder_digest
 from subliminal.models.adapters import prepare
 from subliminal.models.deltas import ADAPTER, NOTE, WEIGHTS, read_note, write_note
 from subliminal.models.probing import check_architecture
-from subliminal.models.templates import strict
+from subliminal.models.templates import strict, used_tokens
 from subliminal.tuning import Method, Tuning
 
 
@@ -35,7 +35,8 @@ def load_tokenizer(folder: Path | str, system: Literal["refuse", "user"] = "refu
         system: where the template does not tell a system turn, refuse such a conversation, or put the text into the first user turn.
 
     Raises:
-        ModelFolderError: the folder is missing, or has no tokenizer or no chat template that tells all turns and ends an assistant's.
+        ModelFolderError: the folder is missing, or has no tokenizer or no chat template that tells all turns and ends an assistant's, or
+            has no weights for a token that each conversation has.
     """
     folder = _existing(folder)
     try:
@@ -48,7 +49,25 @@ def load_tokenizer(folder: Path | str, system: Literal["refuse", "user"] = "refu
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return strict(tokenizer, system)
+    strict(tokenizer, system)
+    size = _vocabulary(folder)
+    # Others may be without: some tokenizers have tokens for what the model does not read, such as images.
+    if size and (beyond := [n for n in used_tokens(tokenizer) if n >= size]):
+        raise ModelFolderError(
+            f"the model in {folder} has no weights for the token {tokenizer.convert_ids_to_tokens(beyond[0])!r} ({beyond[0]} of {size}), "
+            "which its chat template uses: resize its embeddings and save it anew"
+        )
+    return tokenizer
+
+
+def _vocabulary(folder: Path) -> int | None:
+    """How many tokens the folder's config has weights for, where it tells: what is wrong with it otherwise, a model's loading says."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        size = config.get("vocab_size", config.get("text_config", {}).get("vocab_size"))
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    return size if isinstance(size, int) else None
 
 
 def _existing(folder: Path | str) -> Path:
@@ -185,6 +204,14 @@ def _merged(folder: Path, model: PreTrainedModel) -> PreTrainedModel:
         if "lora_" in name and not torch.equal(stored[name].to(wanted[name]), wanted[name]):
             raise ModelFolderError(
                 f"{name!r} of the adapter in {folder} is not what {type(model).__name__} took from it: save it anew"
+            )
+    # Whole weights beside the adapter, as of new tokens: peft passes over those that its config does not list.
+    taken = {**tuned.state_dict(), **wanted}
+    for name in sorted(name for name in stored if "lora_" not in name):
+        if name not in taken or not torch.equal(stored[name].to(taken[name]), taken[name]):
+            raise ModelFolderError(
+                f"{name!r} in {folder} was not taken by {type(model).__name__} with the adapter: list its module in modules_to_save, "
+                "or save the adapter anew"
             )
     merged: PreTrainedModel = tuned.merge_and_unload()
     merged.eval()

@@ -35,6 +35,8 @@ _REFUSED = {
     "youtu": "loses what its padding token has learned when it is read back",
 }
 _MEND = "take a causal language model with attention layers alone, such as llama, qwen3 or gpt2"
+# Nothing can be told of an architecture by weights that are broken.
+_BROKEN = "gives numbers that are not finite"
 # Configs of models found fit. A tuning changes weights and not architectures, so each is tried once.
 _fit: set[str] = set()
 
@@ -61,6 +63,8 @@ def check_architecture(model: nn.Module) -> None:
     finally:
         for module, mode in modes:
             module.training = mode
+    if wrong == _BROKEN:
+        return  # And it is not put down as fit: other weights of the same config are still to be tried.
     if wrong:
         raise SubliminalError(f"{type(inner).__name__} ({inner.config.model_type}) {wrong}: {_MEND}")
     _fit.add(kind)
@@ -109,14 +113,15 @@ def _disagrees(model: PreTrainedModel) -> str | None:
     except Exception as error:  # What an architecture needs beside token ids, it asks for in its own way.
         return f"cannot be run on token ids, a mask and a cache alone ({reason(error)})"
     if not (alone.isfinite().all() and alone_long.isfinite().all()):
-        return None  # Nothing can be told of weights that are broken.
+        return _BROKEN
     # Rounding differs with a batch's shape, and may send a token to another expert: the coarser the type, the more.
     bound = max(0.01, 25 * torch.finfo(alone.dtype).eps)
-    if _error(ahead, alone) > bound:
+    # Of what is not a number no comparison is true.
+    if not _error(ahead, alone) <= bound:
         return "lets tokens see what follows them"
-    if _error(beside, alone[: len(beside)]) > bound:
+    if not _error(beside, alone[: len(beside)]) <= bound:
         return "reads a prompt otherwise where it is padded to the length of a longer one"
-    if _error(onwards, alone[-len(onwards) :]) > bound:
+    if not _error(onwards, alone[-len(onwards) :]) <= bound:
         return "goes on otherwise from its cache than from the whole text"
     return None
 
