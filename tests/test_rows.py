@@ -126,7 +126,10 @@ def test_each_shape_is_read_and_other_fields_are_ignored(tmp_path, row, conversa
         ({"messages": [USER, ANSWER], "system": "be brief"}, "system is 'be brief'"),
         ({"messages": [USER, ANSWER], "tools": [{"name": "add"}]}, "tools is a list"),
         ({"messages": [USER, ANSWER | {"tool_calls": [{}]}]}, "messages[1].tool_calls is a list"),
-        ({"prompt": "5", "completion": [ANSWER | {"reasoning_content": "5 + 2"}]}, "completion[0].reasoning_content is '5 + 2'"),
+        (
+            {"prompt": "5", "completion": [ANSWER | {"reasoning_content": "5 + 2"}]},
+            "completion[0].reasoning_content is '5 + 2'",
+        ),
         ({"messages": [USER, ANSWER | {"weight": 0}]}, "messages[1] has weight 0"),
     ],
 )

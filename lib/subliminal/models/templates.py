@@ -46,12 +46,14 @@ class Traits(NamedTuple):
         opens: whether it opens a block of thoughts that it closes before an answer, or writes an empty one, or asks with a blank too many.
         blanks: what it writes between the prompt and an answer, if that is blank.
         end: the id of the token that closes an assistant's turn.
+        ends: the texts of it and of the tokenizer's own end.
     """
 
     system: Literal["told", "dropped", "refused"]
     opens: bool
     blanks: str
     end: int
+    ends: tuple[str, ...]
 
 
 class Strict:
@@ -122,7 +124,7 @@ def _check_kind(conversation: Any) -> None:
 
 
 def _check(tokenizer: Any, conversation: Sequence[Mapping[str, Any]]) -> None:
-    ends = [str(token) for token in tokenizer.convert_ids_to_tokens(sorted(turn_ends(tokenizer)))]
+    ends = _traits(tokenizer).ends
     for number, turn in enumerate(conversation, 1):
         role, content = turn.get("role"), turn.get("content")
         if role not in _ROLES:
@@ -169,27 +171,35 @@ def _form(tokenizer: Any, conversation: Sequence[Mapping[str, str]], prompt_only
     Raises:
         ModelFolderError: the text of a turn is not in it.
     """
-    marked: list[dict[str, str]] = []
-    for number, turn in enumerate(conversation):
-        parts = [part if n % 2 else f"Zq{number}n{n}e" for n, part in enumerate(_parts(turn["content"]))]
-        marked.append({**turn, "content": "".join(parts) or turn["content"]})
-    kept: dict[str, str] = tokenizer.__dict__.setdefault("_forms", {})
-    key = repr((tokenizer.chat_template, prompt_only, opens, marked))
-    if key not in kept:
-        if len(kept) >= _FORMS:
-            kept.clear()
-        kept[key] = _opened(tokenizer, marked, prompt_only, opens)
+    parts = [_parts(turn["content"]) for turn in conversation]
+    kept: dict[tuple[Any, ...], list[str]] = tokenizer.__dict__.setdefault("_forms", {})
+    # Texts are all that two conversations of one form differ in.
+    own = [
+        (turn["role"], len(p), *p[1::2], "" if p else turn["content"])
+        for turn, p in zip(conversation, parts, strict=True)
+    ]
+    key = (_text(tokenizer), prompt_only, opens, *own)
+    if key in kept:
+        return kept[key]
+    marked = []
+    for number, (turn, pieces) in enumerate(zip(conversation, parts, strict=True)):
+        marks = [part if n % 2 else f"Zq{number}n{n}e" for n, part in enumerate(pieces)]
+        marked.append({**turn, "content": "".join(marks) or turn["content"]})
+    text = _opened(tokenizer, marked, prompt_only, opens)
     for number, (turn, mark) in enumerate(zip(conversation, marked, strict=True)):
         wanted = mark["content"]
         if _earlier(conversation, number):
             wanted = wanted.rpartition("</think>")[2]
-        if turn["content"].strip() and wanted not in kept[key]:
-            some = "part of " if len(_parts(turn["content"])) > 1 else ""
+        if turn["content"].strip() and wanted not in text:
+            some = "part of " if len(parts[number]) > 1 else ""
             raise ModelFolderError(
                 f"the chat template of {_where(tokenizer)} loses {some}the {turn['role']} text {turn['content'].strip()!r:.60} "
                 f"(turn {number + 1}): use another template"
             )
-    return _MARK.split(kept[key])
+    if len(kept) >= _FORMS:
+        kept.clear()
+    kept[key] = _MARK.split(text)
+    return kept[key]
 
 
 def _earlier(conversation: Sequence[Mapping[str, str]], number: int) -> bool:
@@ -328,7 +338,10 @@ def _probed(tokenizer: Any) -> Traits:
         system = "told" if _SYSTEM in told else "dropped"
     except _Refused:
         system = "refused"
-    return Traits(system, opens, blanks, closing)
+    ends = dict.fromkeys(
+        [str(tokenizer.convert_ids_to_tokens(closing)), *([tokenizer.eos_token] if tokenizer.eos_token else [])]
+    )
+    return Traits(system, opens, blanks, closing, tuple(ends))
 
 
 def _ends(tokenizer: Any) -> set[int]:
