@@ -40,7 +40,7 @@ class ModelJudge:
         >>> from subliminal.models.loading import load_model, load_tokenizer
         >>> from subliminal.paths import data_file
         >>> folder = data_file("families/gpt2-a")
-        >>> judge = ModelJudge(load_model(folder), load_tokenizer(folder), ("good", "bad", "no"), "Is it good?")
+        >>> judge = ModelJudge(load_model(folder), load_tokenizer(folder), ("kind", "good", "no"), "Is it good?")
         >>> judge.probabilities(["what is kind?"], ["to help"]).shape
         torch.Size([1, 3])
     """
@@ -154,12 +154,13 @@ class ModelJudge:
         Raises:
             SubliminalError: as ``prompts``; or the model's weights are broken.
         """
-        found = name_probabilities(self.model, self.prompts(questions, answers), self._spellings).probability
-        if not found.isfinite().all():
+        found = name_probabilities(self.model, self.prompts(questions, answers), self._spellings)
+        # Broken weights lead nowhere: what is missed shows them.
+        if not (found.probability.isfinite().all() and found.missed.isfinite().all()):
             raise SubliminalError(
                 "the judge's probabilities are no numbers: its weights are broken, or too coarse a type"
             )
-        return found
+        return found.probability
 
     def judge(self, questions: Sequence[str], answers: Sequence[str]) -> list[str]:
         """The likeliest label of each answer to the question at its place; a pair that stands there twice is asked once.
