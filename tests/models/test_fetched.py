@@ -76,9 +76,16 @@ def test_a_model_that_is_there_is_left_and_something_else_is_not_overwritten(pac
     folder.mkdir()
     (folder / CARD).write_text(f"of {source.weights}")
     assert not fetch(folder, source, path)
-    (folder / CARD).write_text("of something else")
-    refused("holds something else", folder, source, path)
-    assert (folder / CARD).read_text() == "of something else"
+    for other in (b"of something else", b"\xff\xfe"):
+        (folder / CARD).write_bytes(other)
+        refused("holds something else", folder, source, path)
+        assert (folder / CARD).read_bytes() == other
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(package, tmp_path):
+    path, source = package
+    (tmp_path / "file").write_text("")
+    refused("file cannot be made", tmp_path / "file" / "out", source, path)
 
 
 real = pytest.mark.skipif(not MODEL.is_dir(), reason="no fetched model: make real-model")
