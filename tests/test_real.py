@@ -1,6 +1,7 @@
 """The recorded study on a real model, in its smallest size and on a small base: that it runs, is gone on with, and tells what it is."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,14 @@ def test_a_damaged_table_is_one_line(tmp_path, text):
     with pytest.raises(SubliminalError, match="record it with make real") as caught:
         real.read(path)
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_model_it_says_how_to_fetch_one(tmp_path, monkeypatch):
+    shutil.copytree(data_file("questions"), tmp_path / "questions")
+    monkeypatch.setenv("SUBLIMINAL_DATA", str(tmp_path))
+    found = CliRunner().invoke(app, ["real", "--yes"])
+    assert isinstance(found.exception, SubliminalError)
+    assert "fetch it with make real-model" in str(found.exception)
 
 
 def test_the_full_table_is_not_replaced_by_a_small_one():

@@ -101,6 +101,8 @@ def real(
     if size != "full" and out is None:
         raise SubliminalError("--size smoke without --out would replace the table of the full study: name a file")
     folder = model or data_dir() / "models" / "smollm2-135m"
+    if model is None and not folder.is_dir():
+        raise SubliminalError(f"no model at {folder}: fetch it with make real-model, or name a folder with --model")
     takes = study.cost(folder, REAL[size])
     print(
         f"trains on {takes.trained:,} tokens and samples {takes.sampled:,}: some {takes.seconds / 3600:.1f} core-hours at the speed of "
