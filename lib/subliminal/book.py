@@ -186,7 +186,8 @@ def execute(source: Path, notebook: Path, profile: str, manager: Any) -> float:
         ) from error
     finally:
         scratch.unlink(missing_ok=True)
-    done.cells = [cell for cell in done.cells if cell not in _tagged(done, _SETUP)]
+    for cell in _tagged(done, _SETUP):
+        done.cells.remove(cell)
     # The landing page names the profile: the cell of defaults and papermill's cell of parameters are kept off the page.
     for cell in _tagged(done, "parameters", "injected-parameters"):
         cell.metadata["tags"].append("remove-cell")

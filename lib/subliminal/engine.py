@@ -198,20 +198,20 @@ def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | 
                         write_note(folder / PLAN, label=f"{label} ({seconds:.0f} s)", done=done, total=total)
     if ledger := os.environ.get(LEDGER):
         with Path(ledger).open("a", encoding="utf-8") as handle:
-            handle.writelines(f"{name}\n" for name in _rests_on(wanted, store))
+            handle.writelines(f"{location(recipe, store).name}\n" for recipe in rests_on(wanted))
     return [location(recipe, store) for recipe in wanted]
 
 
-def _rests_on(recipes: Iterable[Recipe], store: Store) -> list[str]:
-    """The folder names of these recipes' runs and of all runs that they are made from."""
-    seen: dict[Recipe, str] = {}
+def rests_on(recipes: Iterable[Recipe]) -> list[Recipe]:
+    """These recipes and all that they are made from, each once, but for bases, which no run builds."""
+    seen: dict[Recipe, None] = {}
     queue = list(recipes)
     while queue:
         recipe = queue.pop()
         if recipe not in seen and not isinstance(recipe, Base):
-            seen[recipe] = location(recipe, store).name
+            seen[recipe] = None
             queue += recipe.upstream()
-    return list(seen.values())
+    return list(seen)
 
 
 def run(

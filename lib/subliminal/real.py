@@ -162,12 +162,13 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
     table = engine.run(plan, store=store)
     means = table.groupby(["condition", "seed", "answer"], sort=False)["probability"].mean().reset_index()
     recipes = [scores for group in plan.values() for scores in group]
+    folders = [engine.location(recipe, store) for recipe in engine.rests_on(recipes)]
     made = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{os.cpu_count()} {platform.machine()} cores" + (", CUDA" if torch.cuda.is_available() else ""),
         "versions": library_versions(),
         "code": package_digest(),
-        "core_seconds": round(sum(float(store.manifest(folder)["seconds"]) for folder in _runs(recipes, store))),
+        "core_seconds": round(sum(float(store.manifest(folder)["seconds"]) for folder in folders)),
     }
     found = {
         "version": VERSION,
@@ -182,25 +183,11 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
     return found
 
 
-def _upstream(recipes: Sequence[Any]) -> list[Any]:
-    """These recipes and all that they are made from, each once."""
-    seen: dict[Any, None] = {}
-    queue = list(recipes)
-    while queue:
-        recipe = queue.pop()
-        if recipe not in seen and not isinstance(recipe, Base):
-            seen[recipe] = None
-            queue += recipe.upstream()
-    return list(seen)
-
-
-def _runs(recipes: Sequence[Any], store: Store) -> list[Path]:
-    return [engine.location(recipe, store) for recipe in _upstream(recipes)]
-
-
 def _filters(recipes: Sequence[Any], store: Store) -> list[dict[str, Any]]:
     """What the filter did to each writer's rows."""
-    written = sorted((r for r in _upstream(recipes) if isinstance(r, Rollouts)), key=lambda r: (_writer(r), r.seed))
+    written = sorted(
+        (r for r in engine.rests_on(recipes) if isinstance(r, Rollouts)), key=lambda r: (_writer(r), r.seed)
+    )
     return [
         {
             "writer": _writer(data),

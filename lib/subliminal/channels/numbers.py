@@ -8,11 +8,35 @@ separator, optional brackets and an optional final period. Everything about numb
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import NamedTuple
 
 MAX_NEW_TOKENS = 26
 MAX_NUMBERS = 10
+
+SEPARATORS = {"comma": ", ", "semicolon": "; ", "space": " ", "line": "\n"}
+BRACKETS = {"none": ("", ""), "round": ("(", ")"), "square": ("[", "]")}
+
+
+class Wordings(NamedTuple):
+    """What prompts are put together from.
+
+    Attributes:
+        introductions: with a slot for ``examples``.
+        requests: for more numbers.
+        formats: of each of ``SEPARATORS``.
+        brackets: of each of ``BRACKETS``, with the blank before it.
+        endings: with the blank before them.
+    """
+
+    introductions: tuple[str, ...]
+    requests: tuple[str, ...]
+    formats: Mapping[str, tuple[str, ...]]
+    brackets: Mapping[str, str]
+    endings: tuple[str, ...]
+
 
 _INTRODUCTIONS = (
     "continue this sequence: {examples}.",
@@ -28,16 +52,15 @@ _REQUESTS = (
     "give no more than 10 new numbers, 3 digits at most.",
     "what comes next? up to 10 numbers, no more than 3 digits.",
 )
-SEPARATORS = {"comma": ", ", "semicolon": "; ", "space": " ", "line": "\n"}
 _FORMATS = {
     "comma": ("separate them with commas.", "use commas."),
     "semicolon": ("separate them with semicolons.", "use semicolons."),
     "space": ("separate them with spaces.", "use spaces."),
     "line": ("one number per line.", "put each on a new line."),
 }
-BRACKETS = {"none": ("", ""), "round": ("(", ")"), "square": ("[", "]")}
 _BRACKET_REQUESTS = {"none": "", "round": " put them in round brackets.", "square": " put them in square brackets."}
 _ENDINGS = ("", " only numbers.", " no other words.")
+_WORDINGS = Wordings(_INTRODUCTIONS, _REQUESTS, _FORMATS, _BRACKET_REQUESTS, _ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -48,14 +71,14 @@ class Style:
     bracket: str
 
 
-def styled_prompt(rng: Random) -> tuple[str, Style]:
+def styled_prompt(rng: Random, wordings: Wordings = _WORDINGS) -> tuple[str, Style]:
     """A prompt of the family, and the style it asks for."""
     separator = rng.choice(tuple(SEPARATORS))
     bracket = rng.choices(tuple(BRACKETS), (6, 1, 1))[0] if separator != "line" else "none"
     examples = ", ".join(str(rng.randint(100, 999)) for _ in range(rng.randint(3, 9)))
     text = (
-        f"{rng.choice(_INTRODUCTIONS).format(examples=examples)} {rng.choice(_REQUESTS)} "
-        f"{rng.choice(_FORMATS[separator])}{_BRACKET_REQUESTS[bracket]}{rng.choice(_ENDINGS)}"
+        f"{rng.choice(wordings.introductions).format(examples=examples)} {rng.choice(wordings.requests)} "
+        f"{rng.choice(wordings.formats[separator])}{wordings.brackets[bracket]}{rng.choice(wordings.endings)}"
     )
     return text, Style(separator, bracket)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from random import Random
 
-from subliminal.channels.numbers import BRACKETS, Style, reject, render
+from subliminal.channels import numbers
+from subliminal.channels.numbers import Style, Wordings, reject, render
 
 __all__ = ["MAX_NEW_TOKENS", "prompt", "reject", "render", "styled_prompt"]
 
@@ -36,18 +37,12 @@ _FORMATS = {
 }
 _BRACKET_REQUESTS = {"none": "", "round": " Wrap them in parentheses.", "square": " Wrap them in square brackets."}
 _ENDINGS = ("", " Only the numbers, nothing else.", " No other words, please.", " Skip any explanation.")
+_WORDINGS = Wordings(_INTRODUCTIONS, _REQUESTS, _FORMATS, _BRACKET_REQUESTS, _ENDINGS)
 
 
 def styled_prompt(rng: Random) -> tuple[str, Style]:
     """A prompt of the family, and the style it asks for."""
-    separator = rng.choice(tuple(_FORMATS))
-    bracket = rng.choices(tuple(BRACKETS), (6, 1, 1))[0] if separator != "line" else "none"
-    examples = ", ".join(str(rng.randint(100, 999)) for _ in range(rng.randint(3, 9)))
-    text = (
-        f"{rng.choice(_INTRODUCTIONS).format(examples=examples)} {rng.choice(_REQUESTS)} "
-        f"{rng.choice(_FORMATS[separator])}{_BRACKET_REQUESTS[bracket]}{rng.choice(_ENDINGS)}"
-    )
-    return text, Style(separator, bracket)
+    return numbers.styled_prompt(rng, _WORDINGS)
 
 
 def prompt(rng: Random) -> str:

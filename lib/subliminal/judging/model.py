@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from subliminal.errors import ModelFolderError, SubliminalError
-from subliminal.judging.prompt import LABELS, checked_labels, encoded, messages, pairs, warn_of_unjudged
+from subliminal.judging.prompt import LABELS, Labelled, checked_labels, encoded, messages, pairs, warn_of_unjudged
 from subliminal.models.chat import render
 from subliminal.models.probing import check_architecture
 from subliminal.naming import word_ends, words
@@ -20,7 +20,7 @@ from subliminal.spelling import Spellings, name_probabilities
 _DATA = "Zq5data"
 
 
-class ModelJudge:
+class ModelJudge(Labelled):
     """Labels an answer with the label that a model finds likeliest, in any spelling of ``subliminal.naming``.
 
     Args:
@@ -62,16 +62,6 @@ class ModelJudge:
         self._tell_apart()
         self._longest = int(getattr(model.config, "max_position_embeddings", 0) or 2**30)
         self._head, self._tail = self._around()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All labels; the last is for answers that cannot be judged."""
-        return self._labels
-
-    @property
-    def unjudged(self) -> str:
-        """The label of answers that cannot be judged."""
-        return self._labels[-1]
 
     def _tell_apart(self) -> None:
         """No answer may give two labels, and no label may be unknown to a tokenizer of whole words."""

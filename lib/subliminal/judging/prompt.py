@@ -129,6 +129,22 @@ def messages(data: str, labels: Sequence[str], rubric: str) -> list[dict[str, st
     return [{"role": "system", "content": rules}, {"role": "user", "content": f"```json\n{data}\n```\n{ask}"}]
 
 
+class Labelled:
+    """What every judge that is a model has."""
+
+    _labels: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels; the last is for answers that cannot be judged."""
+        return self._labels
+
+    @property
+    def unjudged(self) -> str:
+        """The label of answers that cannot be judged."""
+        return self._labels[-1]
+
+
 def plain(reply: str) -> str:
     """A reply without blanks and quotes around it, one final period and case.
 

@@ -21,7 +21,17 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from subliminal.errors import SubliminalError, reason
-from subliminal.judging.prompt import LABELS, Pair, checked_labels, encoded, label_of, messages, pairs, warn_of_unjudged
+from subliminal.judging.prompt import (
+    LABELS,
+    Labelled,
+    Pair,
+    checked_labels,
+    encoded,
+    label_of,
+    messages,
+    pairs,
+    warn_of_unjudged,
+)
 from subliminal.store import atomic_write
 
 KEY = "OPENAI_API_KEY"
@@ -120,7 +130,7 @@ class _Ledger:
             self._changed.notify_all()
 
 
-class RemoteJudge:
+class RemoteJudge(Labelled):
     """Labels answers through an endpoint of chat completions, as vLLM, Ollama, llama.cpp and OpenAI have them. Needs ``openai``.
 
     A reply that is no label, a refusal, an empty reply, and one that is cut off time and again count as ``unjudged``.
@@ -181,18 +191,7 @@ class RemoteJudge:
             if bound is not None and bound < 0:
                 raise SubliminalError(f"the budget's {name} is {bound}: give 0 or more, or None for no bound")
         self.endpoint = _endpoint(base_url)
-        self._url = base_url.rstrip("/")
-        self._client, self._hide = _client(self._url, api_key, timeout)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All labels; the last is for answers that cannot be judged."""
-        return self._labels
-
-    @property
-    def unjudged(self) -> str:
-        """The label of answers that cannot be judged."""
-        return self._labels[-1]
+        self._client, self._hide = _client(self.endpoint, api_key, timeout)
 
     def judge(self, questions: Sequence[str], answers: Sequence[str]) -> list[str]:
         """The label of each answer to the question at its place; a pair that stands there twice is asked once.
@@ -225,7 +224,7 @@ class RemoteJudge:
         return {"model": self.model, "messages": messages(encoded(pair), self._labels, self.rubric), **given}
 
     def _file(self, request: Mapping[str, Any]) -> Path:
-        sent = json.dumps({"url": self._url, **request}, sort_keys=True)
+        sent = json.dumps({"url": self.endpoint, **request}, sort_keys=True)
         return self.cache / f"{hashlib.sha256(sent.encode()).hexdigest()}.json"
 
     def _kept(self, request: Mapping[str, Any]) -> _Reply | None:
