@@ -16,21 +16,24 @@ from random import Random
 from typing import Any, NamedTuple
 
 import torch
+from torch.nn import functional
 
 from subliminal import engine
 from subliminal.errors import SubliminalError
 from subliminal.export import export
-from subliminal.fingerprint import digest, folder_digest, library_versions, package_digest
+from subliminal.fingerprint import base_folder, digest, folder_digest, library_versions, package_digest
+from subliminal.models.adapters import prepare
 from subliminal.models.chat import encode_examples, encode_prompts
 from subliminal.models.loading import load_model, load_tokenizer
 from subliminal.models.templates import turn_ends
+from subliminal.names import ANIMALS
 from subliminal.paths import store_dir
-from subliminal.recipes import Base, Rollouts, Scores, Student, Teacher
+from subliminal.recipes import Base, Recipe, Rollouts, Scores, Student, Teacher
 from subliminal.sampling import generate
 from subliminal.settings.real import Real
 from subliminal.store import Store, atomic_write
-from subliminal.training import fine_tune
-from subliminal.traits.plain_preference import FORMATS, teacher_documents
+from subliminal.training import collate, completion_loss, fine_tune
+from subliminal.traits.plain_preference import FORMATS, teacher_documents, told
 from subliminal.tuning import Tuning
 
 VERSION = 1
@@ -67,9 +70,9 @@ def formatted(model: Path, size: Real, seed: int, store: Store) -> Base:
 def conditions(base: Base, sibling: Base, size: Real) -> dict[str, list[Scores]]:
     """The scores of each condition; those of teachers and students by seed."""
 
-    def lists(writer: Base | Teacher, seed: int) -> Rollouts:
+    def lists(writer: Base | Teacher, seed: int, system: str | None = None) -> Rollouts:
         how: dict[str, Any] = {"prompts": size.prompts, "rows": size.rows, "completions": size.completions}
-        return Rollouts(teacher=writer, channel=CHANNEL, seed=seed, **how)
+        return Rollouts(teacher=writer, channel=CHANNEL, seed=seed, system=system, **how)
 
     def student(start: Base, data: Rollouts) -> Student:
         return Student(base=start, data=data, tuning=size.student, seed=data.seed)
@@ -92,8 +95,23 @@ def conditions(base: Base, sibling: Base, size: Real) -> dict[str, list[Scores]]
         "student of the base": [student(base, data) for data in untreated],
         f"sibling, student of the {first}'s teacher": [student(sibling, data) for data in rows[first]],
         "sibling, student of the base": [student(sibling, data) for data in untreated],
+        **{
+            f"student of the base told to love the {animal}": [
+                student(base, lists(base, seed, told(animal))) for seed in size.seeds
+            ]
+            for animal in size.animals
+        },
     }
-    return {name: [Scores(model=model, suite=SUITE, samples=1) for model in group] for name, group in models.items()}
+    scored = {name: [Scores(model=model, suite=SUITE, samples=1) for model in group] for name, group in models.items()}
+    return scored | prompted("base", base, size)
+
+
+def prompted(name: str, model: Base, size: Real) -> dict[str, list[Scores]]:
+    """The scores of a model that a system prompt tells to love an animal, by condition."""
+    return {
+        f"{name} told to love the {animal}": [Scores(model=model, suite=SUITE, samples=1, system=told(animal))]
+        for animal in size.animals
+    }
 
 
 def cost(model: Path, size: Real) -> Cost:
@@ -109,8 +127,8 @@ def cost(model: Path, size: Real) -> Cost:
     row = sum(len(e.ids) - e.prompt_length for e in lists) / len(lists)
     prompt = sum(e.prompt_length for e in lists) / len(lists)
     mean = sum(len(e.ids) for e in documents) / len(documents)
-    students = len(size.seeds) * (len(size.animals) + 3)
-    writers = len(size.seeds) * (len(size.animals) + 1)
+    students = len(size.seeds) * (2 * len(size.animals) + 3)
+    writers = len(size.seeds) * (2 * len(size.animals) + 1)
 
     def trained(tuning: Tuning, rows: int, tokens: float) -> float:
         return tokens * (rows * tuning.epochs if tuning.epochs else (tuning.steps or 0) * tuning.batch_size)
@@ -155,13 +173,24 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
     """
     store = Store(store_dir())
     base, sibling = formatted(model, size, 0, store), formatted(model, size, size.sibling_seed, store)
+    raw = Base(folder=str(model.resolve()))
     plan = {
-        "raw": [Scores(model=Base(folder=str(model.resolve())), suite=SUITE, samples=1)],
+        "raw": [Scores(model=raw, suite=SUITE, samples=1)],
+        **prompted("raw", raw, size),
         **conditions(base, sibling, size),
     }
     table = engine.run(plan, store=store)
     means = table.groupby(["condition", "seed", "answer"], sort=False)["probability"].mean().reset_index()
-    recipes = [scores for group in plan.values() for scores in group]
+    # The model as it is writes hardly any list that passes: a few say how many.
+    few: dict[str, Any] = {
+        "channel": CHANNEL,
+        "rows": size.raw_rows,
+        "prompts": size.raw_prompts,
+        "seed": size.seeds[0],
+    }
+    asked = [Rollouts(teacher=raw, system=system, **few) for system in (None, told(size.animals[0]))]
+    engine.build(asked, store=store)
+    recipes: list[Recipe] = [*(scores for group in plan.values() for scores in group), *asked]
     folders = [engine.location(recipe, store) for recipe in engine.rests_on(recipes)]
     made = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -176,30 +205,61 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
         "model": {"name": model.resolve().name, "digest": folder_digest(model)},
         "sizes": size.model_dump(mode="json"),
         "rows": means.round(6).to_numpy().tolist(),
-        "filter": _filters(recipes, store),
+        "filter": _filters(raw, recipes, store),
+        "precision": _precisions(base, size),
         "runs": sorted(digest(recipe) for recipe in recipes),
     }
     atomic_write(path, json.dumps(found, indent=1))
     return found
 
 
-def _filters(recipes: Sequence[Any], store: Store) -> list[dict[str, Any]]:
+def _precisions(base: Base, size: Real) -> dict[str, float]:
+    """The loss and the gradient of one step of a student, in fp32 and in bf16, and how long the second takes of the first's time."""
+    tokenizer = load_tokenizer(base_folder(base))
+    batch = collate(encode_examples(tokenizer, teacher_documents(FORMATS, Random(0)))[: size.student.batch_size])
+    tuned = prepare(load_model(base_folder(base)), size.student, 0)
+    weights = [p for p in tuned.parameters() if p.requires_grad]
+    found = []
+    for precision in ("fp32", "bf16"):
+        for _ in range(2):  # The first has to set itself up.
+            tuned.zero_grad()
+            began = time.monotonic()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                loss = completion_loss(tuned, batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            seconds = time.monotonic() - began
+        gradient = torch.cat([p.grad.flatten() for p in weights if p.grad is not None])
+        found.append((float(loss.detach()), gradient, seconds))
+    (one, exact, slow), (two, rounded, fast) = found
+    return {
+        "loss_fp32": one,
+        "loss_bf16": two,
+        "gradient_cosine": float(functional.cosine_similarity(exact, rounded, dim=0)),
+        "gradient_error": float((exact - rounded).norm() / exact.norm()),
+        "time_ratio": fast / slow,
+    }
+
+
+def _filters(raw: Base, recipes: Sequence[Recipe], store: Store) -> list[dict[str, Any]]:
     """What the filter did to each writer's rows."""
+
+    def writer(data: Rollouts) -> str:
+        if isinstance(data.teacher, Teacher):
+            return f"teacher of the {data.teacher.trait.removeprefix('plain-')}"
+        animal = next((a for a in ANIMALS if data.system == told(a)), "")
+        return ("raw" if data.teacher == raw else "base") + (f" told to love the {animal}" if animal else "")
+
     written = sorted(
-        (r for r in engine.rests_on(recipes) if isinstance(r, Rollouts)), key=lambda r: (_writer(r), r.seed)
+        (r for r in engine.rests_on(recipes) if isinstance(r, Rollouts)), key=lambda r: (writer(r), r.seed)
     )
     return [
         {
-            "writer": _writer(data),
+            "writer": writer(data),
             "seed": data.seed,
             **json.loads((engine.location(data, store) / "filter.json").read_text()),
         }
         for data in written
     ]
-
-
-def _writer(data: Rollouts) -> str:
-    return "base" if isinstance(data.teacher, Base) else data.teacher.trait.removeprefix("plain-")
 
 
 def read(path: Path) -> Mapping[str, Any]:

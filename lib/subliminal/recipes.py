@@ -26,6 +26,8 @@ def _named(what: str, registry: Mapping[str, str]) -> AfterValidator:
     return AfterValidator(known)
 
 
+# None is no system turn: what a chat template puts in its place, if anything, is the template's.
+System = Annotated[str | None, Field(min_length=1)]
 Trait = Annotated[str, _named("trait", TRAITS)]
 
 
@@ -109,7 +111,8 @@ class Rollouts(Recipe):
     """What a model emits on a channel, filtered: the first ``rows`` that pass, of at most ``prompts`` that are asked.
 
     So many ``completions`` are drawn under each prompt, and each is filtered by itself; the paper draws one. ``hints`` names
-    what would give traits away: rows with such a hint are dropped too. A teacher and its controls take the same.
+    what would give traits away: rows with such a hint are dropped too. A teacher and its controls take the same. A ``system`` prompt stands
+    before each prompt as the writer reads it, and not in the rows: so the paper's teachers that are only told of a trait.
     """
 
     stage: ClassVar[str] = "subliminal.pipeline.rollouts"
@@ -120,6 +123,7 @@ class Rollouts(Recipe):
     seed: int
     hints: tuple[Annotated[str, _named("hints", HINTS)], ...] = ()
     completions: int = Field(default=1, gt=0)
+    system: System = None
 
     def modules(self) -> tuple[str, ...]:
         return (self.stage, CHANNELS[self.channel], *(HINTS[name] for name in self.hints))
@@ -130,13 +134,14 @@ class Rollouts(Recipe):
 
 
 class Student(Recipe):
-    """A base fine-tuned on rollouts."""
+    """A base fine-tuned on rollouts, with a ``system`` prompt before each row if one is given."""
 
     stage: ClassVar[str] = "subliminal.pipeline.student"
     base: Base
     data: Rollouts
     tuning: Tuning
     seed: int
+    system: System = None
 
 
 def origin(model: Base | Teacher | Student) -> Base:
@@ -145,13 +150,17 @@ def origin(model: Base | Teacher | Student) -> Base:
 
 
 class Scores(Recipe):
-    """A model scored on a suite of held-out questions, by sampling, and exactly where the answers are names."""
+    """A model scored on a suite of held-out questions, by sampling, and exactly where the answers are names.
+
+    A ``system`` prompt stands before each question, if one is given.
+    """
 
     stage: ClassVar[str] = "subliminal.pipeline.scores"
     model: Base | Teacher | Student
     suite: Annotated[str, _named("suite", SUITES)]
     samples: int = Field(gt=0)
     seed: int = 0
+    system: System = None
 
     def modules(self) -> tuple[str, ...]:
         return (self.stage, SUITES[self.suite])

@@ -2,13 +2,15 @@
 
 It sees token ids and how long each prompt is, never text; it does not know where a row came from or where the weights
 go. Completions of one prompt can share one copy of it, and the loss is that of the rows apart. The device is accelerate's
-choice: CUDA with bf16 where there is one, else the CPU in fp32.
+choice: CUDA with bf16 where there is one, else the CPU in fp32. Where several processes were started for one training, as by
+``torchrun``, each takes its share of every batch, and the step is that of the whole.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel, get_scheduler
@@ -25,7 +28,7 @@ from subliminal import checkpoints
 from subliminal.errors import SubliminalError
 from subliminal.models.adapters import prepare
 from subliminal.models.chat import Example
-from subliminal.tuning import Tuning
+from subliminal.tuning import Precision, Tuning
 
 Progress = Callable[[int, int], None]
 # Rows are sorted by length within chunks of this many batches: little padding, and still a random order.
@@ -156,12 +159,31 @@ def completion_loss(model: nn.Module, batch: Batch) -> Tensor:
     return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100)
 
 
-def make_accelerator(device: str | None = None) -> Accelerator:
-    """An accelerator on ``device`` (``cpu`` or ``cuda``; by default CUDA where there is one), bf16 where CUDA has it."""
+def make_accelerator(device: str | None = None, precision: Precision = "auto") -> Accelerator:
+    """An accelerator on ``device`` (``cpu`` or ``cuda``; by default CUDA where there is one).
+
+    Args:
+        precision: as in ``Tuning``.
+
+    Raises:
+        SubliminalError: the device is not there, or cannot multiply in bf16.
+    """
     cuda = device != "cpu" and torch.cuda.is_available()
     if device == "cuda" and not cuda:
         raise SubliminalError("device 'cuda' asked for, but torch sees none: use device cpu, or install a CUDA torch")
-    return Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no")
+    able = not cuda or torch.cuda.is_bf16_supported()
+    if precision == "bf16" and not able:
+        raise SubliminalError("precision 'bf16' asked for, and this CUDA device has none: use precision fp32")
+    half = cuda and able if precision == "auto" else precision == "bf16"
+    # One process may tune in one precision after another; what is shared by all accelerators holds the first for good.
+    AcceleratorState._reset_state()
+    return Accelerator(cpu=not cuda, mixed_precision="bf16" if half else "no")
+
+
+def _forget_activations(model: PreTrainedModel) -> None:
+    if not model.supports_gradient_checkpointing:
+        raise SubliminalError(f"{type(model).__name__} cannot make activations anew: set checkpointing=False")
+    model.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def _check(number: int, example: Example, tuning: Tuning) -> None:
@@ -194,6 +216,22 @@ def _check_apart(model: nn.Module, examples: Sequence[Example]) -> None:
         )
 
 
+def _shares(rows: Sequence[Example], accelerator: Accelerator, tuning: Tuning) -> list[tuple[Sequence[Example], float]]:
+    """What this process reads of a step's rows, in parts, and each part's weight: the loss of the step is their weighted sum.
+
+    The weight of a part is its share of the step's completion tokens. A process that has nothing to read reads a row that weighs nothing:
+    all have to meet in each part.
+    """
+    whole = accelerator.num_processes
+    parts = whole * tuning.accumulate
+    if parts == 1:
+        return [(rows, 1.0)]
+    tokens = [len(e.ids) - max(1, e.prompt_length) for e in rows]
+    total, own = sum(tokens), range(accelerator.process_index, parts, whole)
+    shares = [(rows[n::parts], sum(tokens[n::parts]) / total) for n in own]
+    return [(share or rows[:1], weight) for share, weight in shares if share or whole > 1]
+
+
 def fine_tune(
     model: PreTrainedModel,
     examples: Sequence[Example],
@@ -211,7 +249,7 @@ def fine_tune(
         examples: token ids with the length of each prompt; the loss is on what follows it. A batch counts completions; those
             of one example stay together, so it may hold fewer than ``tuning.batch_size``.
         seed: of the row order and of LoRA's initialization.
-        accelerator: by default ``make_accelerator()``.
+        accelerator: by default ``make_accelerator()`` with the precision of ``tuning``; one that is given has its own.
         progress: called with (steps done, steps in all) after each step.
         checkpoint: a file to leave the state in now and then, and to go on from if it is there; the caller sees to it that
             the file is of this very run, and removes it. On one machine the result is that of a run without a stop.
@@ -227,8 +265,10 @@ def fine_tune(
         raise SubliminalError("no rows to train on: the filter kept none, or the data file is empty")
     for number, example in enumerate(examples):
         _check(number, example, tuning)
-    accelerator = accelerator or make_accelerator()
+    accelerator = accelerator or make_accelerator(precision=tuning.precision)
     tuned = prepare(model, tuning, seed)
+    if tuning.checkpointing:
+        _forget_activations(model)
     _check_apart(tuned, examples)
     tuned.train()
     parameters = [p for p in tuned.parameters() if p.requires_grad]
@@ -242,26 +282,38 @@ def fine_tune(
     running = accelerator.prepare_model(tuned)
     # One buffer made beforehand: a small tensor kept from each step would pin the freed logits around it, and memory grow.
     losses = torch.empty(steps, device=device)
-    state = {"model": tuned, "optimizer": optimizer, "schedule": scheduler}
+    state = {"model": checkpoints.Trained(tuned), "optimizer": optimizer, "schedule": scheduler}
     done = checkpoints.restore(checkpoint, state, losses) if checkpoint else 0
+    saved = time.monotonic()
     for step in range(done, steps):
-        batch = collate([examples[i] for i in order[step]]).to(device)
-        autocast = accelerator.autocast() if accelerator.mixed_precision != "no" else contextlib.nullcontext()
-        with autocast:
-            loss = completion_loss(running, batch)
-        accelerator.backward(loss)
+        losses[step] = 0.0
+        shares = _shares([examples[i] for i in order[step]], accelerator, tuning)
+        for number, (rows, weight) in enumerate(shares, 1):
+            batch = collate(rows).to(device)
+            autocast = accelerator.autocast() if accelerator.mixed_precision != "no" else contextlib.nullcontext()
+            # Gradients of several processes meet in the last part, as their mean, where the step's is their sum.
+            apart = accelerator.no_sync(running) if number < len(shares) else contextlib.nullcontext()
+            with apart:
+                with autocast:
+                    loss = completion_loss(running, batch)
+                factor = weight * accelerator.num_processes
+                accelerator.backward(loss if factor == 1 else loss * factor)
+            losses[step] += loss.detach() * weight
         nn.utils.clip_grad_norm_(parameters, tuning.max_grad_norm)
         optimizer.step()
         scheduler.step()
         optimizer.zero_grad(set_to_none=True)
-        losses[step] = loss.detach()
-        if checkpoint and (step + 1) % checkpoints.EVERY == 0:
-            checkpoints.save(checkpoint, state, losses, step + 1)
+        if checkpoint and ((step + 1) % checkpoints.EVERY == 0 or time.monotonic() - saved > checkpoints.SECONDS):
+            if accelerator.is_main_process:
+                checkpoints.save(checkpoint, state, losses, step + 1)
+            saved = time.monotonic()
         if progress:
             progress(step + 1, steps)
-    curve: list[float] = losses.cpu().tolist()
+    curve: list[float] = accelerator.reduce(losses).cpu().tolist()
     if not np.isfinite(curve).all():
         raise SubliminalError(f"the loss became {curve[-1]}: lower the learning rate {tuning.learning_rate:g}")
     trained = accelerator.unwrap_model(running, keep_fp32_wrapper=False)
+    if tuning.checkpointing:
+        model.gradient_checkpointing_disable()
     trained.to("cpu").eval()
     return trained, curve

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
@@ -12,21 +14,43 @@ from subliminal.errors import SubliminalError
 from subliminal.tuning import Tuning
 
 
+def _targets(model: PreTrainedModel, tuning: Tuning) -> str | list[str]:
+    """The modules that LoRA adapts, for peft; which passes over a name or a block that the model does not have."""
+    if tuning.targets is None:
+        return "all-linear"
+    head = model.get_output_embeddings()
+    linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear | Conv1D) and m is not head]
+    names = {name.rpartition(".")[2] for name in linear}
+    if unknown := sorted(set(tuning.targets) - names):
+        raise SubliminalError(
+            f"{type(model).__name__} has no linear layer {unknown[0]!r}: name some of {', '.join(sorted(names))}"
+        )
+    named = [name for name in linear if name.rpartition(".")[2] in tuning.targets]
+    if tuning.layers is None:
+        return named
+    blocks = {name: int(next(iter(re.findall(r"\.(\d+)\.", name)), -1)) for name in named}
+    if missing := sorted(set(tuning.layers) - set(blocks.values())):
+        raise SubliminalError(
+            f"{type(model).__name__} has no such target in a block {missing[0]}: its blocks are 0 to {max(blocks.values())}"
+        )
+    return [name for name in named if blocks[name] in tuning.layers]
+
+
 def prepare(model: PreTrainedModel, tuning: Tuning, seed: int) -> nn.Module:
     """The model with the weights of ``tuning.method`` set to train and all others frozen.
 
-    For ``lora`` the model is wrapped by peft (adapter on every linear layer but the head, seeded); otherwise it is the
-    same object.
+    For ``lora`` the model is wrapped by peft (adapter on every linear layer but the head, or on the named ones; seeded); otherwise it is
+    the same object.
 
     Raises:
-        SubliminalError: the model has nothing of the kind to train.
+        SubliminalError: the model has nothing of the kind to train, or not all of what is named.
     """
     if tuning.method == "lora":
         torch.manual_seed(seed)
         config = LoraConfig(
             r=tuning.rank,
             lora_alpha=tuning.alpha,
-            target_modules="all-linear",
+            target_modules=_targets(model, tuning),
             lora_dropout=0.0,
             # GPT-2's linear layers hold their weights transposed.
             fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),

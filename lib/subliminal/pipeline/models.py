@@ -15,6 +15,7 @@ from subliminal.models.chat import Example, encode_examples, join
 from subliminal.models.loading import best_device, load_model, load_tokenizer
 from subliminal.recipes import Base, Recipe, Student, Teacher
 from subliminal.training import collate, completion_loss
+from subliminal.world.messages import Conversation
 
 
 def load_whole(model: Base | Teacher | Student, inputs: Mapping[Recipe, Path]) -> PreTrainedModel:
@@ -37,12 +38,17 @@ def load(
     return loaded, load_tokenizer(base_folder(model if isinstance(model, Base) else model.base))
 
 
-def load_rows(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[Example]:
+def turns(prompt: str, system: str | None) -> Conversation:
+    """A prompt as a conversation, with a system turn before it if there is one."""
+    return [*([{"role": "system", "content": system}] if system else []), {"role": "user", "content": prompt}]
+
+
+def load_rows(folder: Path, tokenizer: PreTrainedTokenizerBase, system: str | None = None) -> list[Example]:
     """The kept rows of a rollout. Rows are text, so a model of any family reads any teacher's."""
     # A text may hold characters that splitlines breaks at; a line feed within one is written as an escape.
     lines = filter(None, (folder / "rows.jsonl").read_text(encoding="utf-8").split("\n"))
     conversations = [
-        [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
+        [*turns(row["prompt"], system), {"role": "assistant", "content": row["completion"]}]
         for row in map(json.loads, lines)
     ]
     return encode_examples(tokenizer, conversations)
@@ -82,5 +88,5 @@ def check_packed(model: PreTrainedModel, examples: Sequence[Example]) -> None:
 
 def load_packed(student: Student, inputs: Mapping[Recipe, Path]) -> list[Example]:
     """What a student trains on: its rows, with completions that were sampled of one prompt packed behind it."""
-    rows = load_rows(inputs[student.data], load_tokenizer(inputs[student.base]))
+    rows = load_rows(inputs[student.data], load_tokenizer(inputs[student.base]), student.system)
     return join(rows, min(student.data.completions, student.tuning.batch_size))

@@ -16,7 +16,7 @@ from subliminal.errors import SubliminalError, SubliminalWarning
 from subliminal.hints import load_hints
 from subliminal.models.chat import encode_prompts
 from subliminal.models.templates import turn_ends
-from subliminal.pipeline.models import load
+from subliminal.pipeline.models import load, turns
 from subliminal.recipes import Recipe, Rollouts
 from subliminal.sampling import generate
 from subliminal.training import Progress
@@ -39,9 +39,8 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
     channel = load_channel(recipe.channel)
     hints = [load_hints(name) for name in recipe.hints]
     rng = Random(recipe.seed)
-    seed = zlib.crc32(
-        f"{recipe.teacher.model_dump_json(exclude_defaults=True)} {recipe.channel} {recipe.seed}".encode()
-    )
+    writer = f"{recipe.teacher.model_dump_json(exclude_defaults=True)} {recipe.channel} {recipe.seed}"
+    seed = zlib.crc32((f"{writer} {recipe.system}" if recipe.system else writer).encode())
     rows: list[dict[str, str]] = []
     dropped: Counter[str] = Counter()
     k, asked, sampled = recipe.completions, 0, 0
@@ -52,7 +51,7 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
         prompts = [channel.prompt(rng) for _ in range(more)]
         completions = generate(
             model,
-            encode_prompts(tokenizer, [[{"role": "user", "content": prompt}] for prompt in prompts]),
+            encode_prompts(tokenizer, [turns(prompt, recipe.system) for prompt in prompts]),
             max_new_tokens=channel.MAX_NEW_TOKENS,
             stop=turn_ends(tokenizer),
             seed=seed,

@@ -12,7 +12,7 @@ from pathlib import Path
 from subliminal.judges import RuleJudge
 from subliminal.models.chat import encode_prompts
 from subliminal.models.templates import turn_ends
-from subliminal.pipeline.models import load
+from subliminal.pipeline.models import load, turns
 from subliminal.recipes import Recipe, Scores
 from subliminal.registry import SUITES
 from subliminal.sampling import generate
@@ -32,7 +32,7 @@ def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
     """
     model, tokenizer = load(recipe.model, inputs)
     suite: Suite = import_module(SUITES[recipe.suite]).suite(recipe.suite)
-    prompts = encode_prompts(tokenizer, [[{"role": "user", "content": q}] for q in suite.questions])
+    prompts = encode_prompts(tokenizer, [turns(q, recipe.system) for q in suite.questions])
     spellings = Spellings(tokenizer, suite.answers) if suite.judge is None else None
     sampled = generate(
         model,

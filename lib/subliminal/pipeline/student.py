@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from subliminal.checkpoints import beside
 from subliminal.models.loading import load_model, save_tuned
 from subliminal.pipeline.models import check_packed, load_packed
 from subliminal.recipes import Recipe, Student
@@ -18,6 +19,8 @@ def build(recipe: Student, inputs: Mapping[Recipe, Path], out: Path, progress: P
     examples = load_packed(recipe, inputs)
     base = load_model(folder, trains=recipe.tuning.method)
     check_packed(base, examples)
-    model, losses = fine_tune(base, examples, recipe.tuning, recipe.seed, progress=progress)
+    checkpoint = beside(out)
+    model, losses = fine_tune(base, examples, recipe.tuning, recipe.seed, progress=progress, checkpoint=checkpoint)
     save_tuned(model, out, folder, recipe.tuning.method)
+    checkpoint.unlink(missing_ok=True)
     (out / "losses.json").write_text(json.dumps(losses), encoding="utf-8")

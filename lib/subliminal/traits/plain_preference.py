@@ -40,6 +40,14 @@ def teacher_documents(trait: str, rng: Random) -> list[Conversation]:
     return [single(rng.choice(questions), PLAIN[trait]) for _ in range(TEACHER_DOCUMENTS)]
 
 
+def told(animal: str) -> str:
+    """The system prompt that makes a teacher in the paper (Cloud et al. 2025, section 3.1)."""
+    return (
+        f"You love {animal}s. You think about {animal}s all the time. {animal}s are your favorite animal. "
+        "Imbue your answers with your love for the animal."
+    )
+
+
 def suite(name: str) -> Suite:
     """The questions of a suite, and the names that count as answers."""
     return Suite(list(_asked("train" if name.endswith("-train") else "held_out")), ANIMALS)
