@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from accelerate import Accelerator
 
 from subliminal import Base, Rollouts, Scores, Student, Teacher, load_profile, run, statistics
 from subliminal.models.chat import Example, encode_examples, encode_prompts, join
@@ -42,7 +41,9 @@ def curve(base, method, accelerator):
 @pytest.mark.parametrize("method", ["bias_norm", "lora", "full"])
 def test_losses_on_cuda_agree_with_the_cpu(base, method):
     cpu = curve(base, method, make_accelerator("cpu"))
-    cuda = curve(base, method, Accelerator(mixed_precision="no"))
+    accelerator = make_accelerator("cuda", "fp32")
+    assert accelerator.device.type == "cuda"
+    cuda = curve(base, method, accelerator)
     assert float((cpu - cuda).abs().max()) < FP32_TOLERANCE
 
 

@@ -26,8 +26,14 @@ def _named(what: str, registry: Mapping[str, str]) -> AfterValidator:
     return AfterValidator(known)
 
 
+def _told(text: str | None) -> str | None:
+    if text is not None and not text.strip():
+        raise ValueError("a system prompt has no text: give it some, or leave it out")
+    return text
+
+
 # None is no system turn: what a chat template puts in its place, if anything, is the template's.
-System = Annotated[str | None, Field(min_length=1)]
+System = Annotated[str | None, AfterValidator(_told)]
 Trait = Annotated[str, _named("trait", TRAITS)]
 
 

@@ -3,7 +3,7 @@
 It sees token ids and how long each prompt is, never text; it does not know where a row came from or where the weights
 go. Completions of one prompt can share one copy of it, and the loss is that of the rows apart. The device is accelerate's
 choice: CUDA with bf16 where there is one, else the CPU in fp32. Where several processes were started for one training, as by
-``torchrun``, each takes its share of every batch, and the step is that of the whole.
+``torchrun``, each takes its share of every batch, and the step is that of the whole; they may share out the weights too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +19,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from torch import Tensor, nn
+from accelerate.state import AcceleratorState, PartialState, SharedDict
+from accelerate.utils import AutocastKwargs, DistributedDataParallelKwargs, broadcast_object_list
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 from transformers import PreTrainedModel, get_scheduler
 
@@ -28,6 +29,7 @@ from subliminal import checkpoints
 from subliminal.errors import SubliminalError
 from subliminal.models.adapters import prepare
 from subliminal.models.chat import Example
+from subliminal.models.sharding import check_shardable, sharded, take_over
 from subliminal.tuning import Precision, Tuning
 
 Progress = Callable[[int, int], None]
@@ -171,19 +173,44 @@ def make_accelerator(device: str | None = None, precision: Precision = "auto") -
     cuda = device != "cpu" and torch.cuda.is_available()
     if device == "cuda" and not cuda:
         raise SubliminalError("device 'cuda' asked for, but torch sees none: use device cpu, or install a CUDA torch")
-    able = not cuda or torch.cuda.is_bf16_supported()
+    able = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
     if precision == "bf16" and not able:
         raise SubliminalError("precision 'bf16' asked for, and this CUDA device has none: use precision fp32")
     half = cuda and able if precision == "auto" else precision == "bf16"
-    # One process may tune in one precision after another; what is shared by all accelerators holds the first for good.
-    AcceleratorState._reset_state()
-    return Accelerator(cpu=not cuda, mixed_precision="bf16" if half else "no")
+    # One process may tune in one precision or on one device after another; what all accelerators share holds the first for good. They get
+    # another to share, and it is not cleared: one that is in use keeps its own.
+    AcceleratorState._shared_state = SharedDict()
+    if not distributed.is_initialized():
+        PartialState._shared_state = SharedDict()
+    # Some models have weights that text does not reach, such as what looks at pictures; where there are none, torch says so once.
+    copies = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if half else "no", kwargs_handlers=[copies])
+    if accelerator.device.type != ("cuda" if cuda else "cpu"):
+        raise SubliminalError(
+            f"device {device!r} asked for, and these processes have met on {accelerator.device.type}: use one device throughout"
+        )
+    return accelerator
 
 
-def _forget_activations(model: PreTrainedModel) -> None:
-    if not model.supports_gradient_checkpointing:
-        raise SubliminalError(f"{type(model).__name__} cannot make activations anew: set checkpointing=False")
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+@contextlib.contextmanager
+def _forgetting(model: PreTrainedModel, wanted: bool) -> Iterator[None]:
+    """Keep activations at the ends of blocks alone, if that is wanted."""
+    if not wanted:
+        yield
+        return
+    # Newer releases of transformers have another name for it, and warn of the old one.
+    what = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+    on, off = (getattr(model, f"{what}_checkpointing_{way}") for way in ("enable", "disable"))
+    try:
+        on({"use_reentrant": False})
+    except ValueError as error:
+        raise SubliminalError(
+            f"{type(model).__name__} cannot make activations anew: set checkpointing=False"
+        ) from error
+    try:
+        yield
+    finally:
+        off()
 
 
 def _check(number: int, example: Example, tuning: Tuning) -> None:
@@ -232,6 +259,14 @@ def _shares(rows: Sequence[Example], accelerator: Accelerator, tuning: Tuning) -
     return [(share or rows[:1], weight) for share, weight in shares if share or whole > 1]
 
 
+def _restore(path: Path, state: Mapping[str, checkpoints.Stateful], losses: Tensor, accelerator: Accelerator) -> int:
+    """How many steps are done by a checkpoint, which is the same for all processes."""
+    done = checkpoints.restore(path, state, losses)
+    if (accelerator.gather(torch.tensor([done], device=accelerator.device)) != done).any():
+        raise SubliminalError(f"not all processes find the same checkpoint at {path}: put it on a disk that they share")
+    return done
+
+
 def fine_tune(
     model: PreTrainedModel,
     examples: Sequence[Example],
@@ -241,6 +276,7 @@ def fine_tune(
     accelerator: Accelerator | None = None,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
+    shard: bool = False,
 ) -> tuple[nn.Module, list[float]]:
     """Train ``model`` in place on the completions of ``examples``, with AdamW.
 
@@ -248,51 +284,88 @@ def fine_tune(
         model: a causal language model; ``tuning.method`` says which of its weights train.
         examples: token ids with the length of each prompt; the loss is on what follows it. A batch counts completions; those
             of one example stay together, so it may hold fewer than ``tuning.batch_size``.
-        seed: of the row order and of LoRA's initialization.
+        seed: of the row order, of LoRA's initialization and of the model's dropout, if it has some.
         accelerator: by default ``make_accelerator()`` with the precision of ``tuning``; one that is given has its own.
         progress: called with (steps done, steps in all) after each step.
         checkpoint: a file to leave the state in now and then, and to go on from if it is there; the caller sees to it that
-            the file is of this very run, and removes it. On one machine the result is that of a run without a stop.
+            the file is of this very run, and removes it. On one machine the result is that of a run without a stop. Several
+            processes need a disk that they share.
+        shard: share out the weights among the processes too, which have to be several: of N, each keeps an Nth of all weights, of the
+            gradients and of what the optimizer keeps on its device, and a few blocks in whole while they run. In bf16, weights that are
+            kept in fp32 are also there in bf16 from the way forth to the way back, unless ``tuning.checkpointing`` makes them anew. In
+            the CPU's memory each process has the whole model all the time.
 
     Returns:
-        The model on the CPU (wrapped by peft for ``lora``) and the loss of each step in nats per completion token.
+        The model on the CPU (wrapped by peft for ``lora``) and the loss of each step in nats per completion token; of several
+        processes, each has both.
 
     Raises:
         SubliminalError: no rows, a row without completion, more completions of one prompt than a batch holds or a model that
-            does not keep them apart, or a loss that is not finite.
+            does not keep them apart, a model or a lone process that cannot be sharded, a checkpoint that is damaged or not
+            the same for all processes, or a loss that is not finite.
     """
     if not examples:
         raise SubliminalError("no rows to train on: the filter kept none, or the data file is empty")
     for number, example in enumerate(examples):
         _check(number, example, tuning)
     accelerator = accelerator or make_accelerator(precision=tuning.precision)
+    if shard:
+        check_shardable(model, accelerator.num_processes)
     tuned = prepare(model, tuning, seed)
-    if tuning.checkpointing:
-        _forget_activations(model)
-    _check_apart(tuned, examples)
-    tuned.train()
-    parameters = [p for p in tuned.parameters() if p.requires_grad]
+    with _forgetting(model, tuning.checkpointing):
+        _check_apart(tuned, examples)
+        tuned.train()
+        losses = _train(tuned, examples, tuning, seed, accelerator, progress, checkpoint, shard)
+    tuned.to("cpu").eval()
+    return tuned, losses
+
+
+def _train(
+    tuned: nn.Module,
+    examples: Sequence[Example],
+    tuning: Tuning,
+    seed: int,
+    accelerator: Accelerator,
+    progress: Progress | None,
+    checkpoint: Path | None,
+    shard: bool,
+) -> list[float]:
+    """Train what of ``tuned`` is to train, in place: the losses of ``fine_tune``."""
+    device, several = accelerator.device, accelerator.num_processes > 1
+    # What the optimizer moves, and what is called.
+    moved = sharded(tuned, device) if shard else tuned
+    running = moved if shard else accelerator.prepare_model(tuned)
+    parameters = [p for p in moved.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         parameters, lr=tuning.learning_rate, eps=tuning.epsilon, weight_decay=tuning.weight_decay, fused=True
     )
     order = list(batches(examples, tuning, seed))
     steps = len(order)
     scheduler = get_scheduler(tuning.schedule, optimizer, min(tuning.warmup_steps, steps // 2), steps)
-    device = accelerator.device
-    running = accelerator.prepare_model(tuned)
     # One buffer made beforehand: a small tensor kept from each step would pin the freed logits around it, and memory grow.
     losses = torch.empty(steps, device=device)
-    state = {"model": checkpoints.Trained(tuned), "optimizer": optimizer, "schedule": scheduler}
-    done = checkpoints.restore(checkpoint, state, losses) if checkpoint else 0
+    state = {
+        "model": checkpoints.Trained(moved),
+        "optimizer": checkpoints.Moments(optimizer),
+        "schedule": scheduler,
+    }
+    done = _restore(checkpoint, state, losses, accelerator) if checkpoint else 0
     saved = time.monotonic()
+    # What is cast to bf16 would be kept to the end of the way forth, all blocks of it.
+    casts = AutocastKwargs(cache_enabled=False) if shard else None
     for step in range(done, steps):
+        # Of dropout, so that it is the same after a stop, and in each process another.
+        drawn = np.random.SeedSequence((seed, step, accelerator.process_index)).generate_state(1)
+        torch.manual_seed(int(drawn[0]))
         losses[step] = 0.0
         shares = _shares([examples[i] for i in order[step]], accelerator, tuning)
         for number, (rows, weight) in enumerate(shares, 1):
             batch = collate(rows).to(device)
-            autocast = accelerator.autocast() if accelerator.mixed_precision != "no" else contextlib.nullcontext()
-            # Gradients of several processes meet in the last part, as their mean, where the step's is their sum.
-            apart = accelerator.no_sync(running) if number < len(shares) else contextlib.nullcontext()
+            autocast = accelerator.autocast(casts) if accelerator.mixed_precision != "no" else contextlib.nullcontext()
+            # Gradients of several processes meet in the last part, as their mean, where the step's is their sum. Sharded ones
+            # meet in each: until then each process would hold all of them.
+            waits = number < len(shares) and not shard
+            apart = accelerator.no_sync(running) if waits else contextlib.nullcontext()
             with apart:
                 with autocast:
                     loss = completion_loss(running, batch)
@@ -303,17 +376,22 @@ def fine_tune(
         optimizer.step()
         scheduler.step()
         optimizer.zero_grad(set_to_none=True)
-        if checkpoint and ((step + 1) % checkpoints.EVERY == 0 or time.monotonic() - saved > checkpoints.SECONDS):
-            if accelerator.is_main_process:
-                checkpoints.save(checkpoint, state, losses, step + 1)
-            saved = time.monotonic()
+        if several:
+            losses[step] = accelerator.reduce(losses[step])
+        if checkpoint:
+            due = (step + 1) % checkpoints.EVERY == 0 or time.monotonic() - saved > checkpoints.SECONDS
+            if several:  # Clocks differ, and all have to meet: the first one's counts.
+                (due,) = broadcast_object_list([due])
+            if due:
+                checkpoints.save(checkpoint, state, losses, step + 1, write=accelerator.is_main_process)
+                saved = time.monotonic()
         if progress:
             progress(step + 1, steps)
-    curve: list[float] = accelerator.reduce(losses).cpu().tolist()
+    curve: list[float] = losses.cpu().tolist()
     if not np.isfinite(curve).all():
         raise SubliminalError(f"the loss became {curve[-1]}: lower the learning rate {tuning.learning_rate:g}")
-    trained = accelerator.unwrap_model(running, keep_fp32_wrapper=False)
-    if tuning.checkpointing:
-        model.gradient_checkpointing_disable()
-    trained.to("cpu").eval()
-    return trained, curve
+    if shard:
+        take_over(tuned, moved)
+    else:
+        accelerator.unwrap_model(running, keep_fp32_wrapper=False)
+    return curve

@@ -29,10 +29,11 @@ def _targets(model: PreTrainedModel, tuning: Tuning) -> str | list[str]:
     if tuning.layers is None:
         return named
     blocks = {name: int(next(iter(re.findall(r"\.(\d+)\.", name)), -1)) for name in named}
-    if missing := sorted(set(tuning.layers) - set(blocks.values())):
-        raise SubliminalError(
-            f"{type(model).__name__} has no such target in a block {missing[0]}: its blocks are 0 to {max(blocks.values())}"
-        )
+    for target in tuning.targets:
+        own = {blocks[name] for name in named if name.rpartition(".")[2] == target} - {-1}
+        if missing := sorted(set(tuning.layers) - own):
+            there = f"its blocks are {min(own)} to {max(own)}" if own else "it is in none"
+            raise SubliminalError(f"{type(model).__name__} has no {target!r} in a block {missing[0]}: {there}")
     return [name for name in named if blocks[name] in tuning.layers]
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from subliminal.checkpoints import beside
+from subliminal.checkpoints import beside, remove
 from subliminal.models.loading import load_model, save_tuned
 from subliminal.pipeline.models import check_packed, load_packed
 from subliminal.recipes import Recipe, Student
@@ -22,5 +22,5 @@ def build(recipe: Student, inputs: Mapping[Recipe, Path], out: Path, progress: P
     checkpoint = beside(out)
     model, losses = fine_tune(base, examples, recipe.tuning, recipe.seed, progress=progress, checkpoint=checkpoint)
     save_tuned(model, out, folder, recipe.tuning.method)
-    checkpoint.unlink(missing_ok=True)
+    remove(checkpoint)
     (out / "losses.json").write_text(json.dumps(losses), encoding="utf-8")

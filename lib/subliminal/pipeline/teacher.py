@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from random import Random
 
-from subliminal.checkpoints import beside
+from subliminal.checkpoints import beside, remove
 from subliminal.models.chat import encode_examples
 from subliminal.models.loading import load_model, load_tokenizer, save_tuned
 from subliminal.recipes import Recipe, Teacher
@@ -25,5 +25,5 @@ def build(recipe: Teacher, inputs: Mapping[Recipe, Path], out: Path, progress: P
     base, checkpoint = load_model(folder, trains=recipe.tuning.method), beside(out)
     model, losses = fine_tune(base, examples, recipe.tuning, recipe.seed, progress=progress, checkpoint=checkpoint)
     save_tuned(model, out, folder, recipe.tuning.method)
-    checkpoint.unlink(missing_ok=True)
+    remove(checkpoint)
     (out / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
