@@ -19,7 +19,6 @@ def main(out, method, accumulate):
     torch.set_num_threads(1)
     tokenizer = load_tokenizer(ROOT / "data" / "families" / "gpt2-a")
     accelerator = make_accelerator("cpu")
-    from subliminal.tuning import Tuning
 
     tuning = Tuning(method=method, learning_rate=1e-2, epochs=1, batch_size=8, accumulate=int(accumulate))
     # The last batch of an epoch has one row: the other process has none of it.

@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from subliminal import claims, records
+from subliminal import claims, recorded, records
 from subliminal.engine import LEDGER
 from subliminal.errors import SubliminalError, unknown_name
 from subliminal.fingerprint import data_digest, library_versions, package_digest
@@ -87,6 +87,7 @@ def versions(root: Path, profile: str) -> dict[str, str]:
     chapter's section makes no other chapter run anew.
     """
     data = sorted({name for names in DATA_FILES.values() for name in names} | {f"families/{name}" for name in FAMILIES})
+    data += [recorded.NAME] if recorded.file().exists() else []
     shared = [package_digest(), data_digest(data), sorted(library_versions().items())]
     sizes = load_profile(profile).model_dump(mode="json")
     found = {}

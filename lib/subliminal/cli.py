@@ -92,6 +92,7 @@ def real(
 ) -> None:
     """Run the study on a real model, which takes hours, and keep its table. Stopped, the same command goes on from there."""
     from subliminal import real as study
+    from subliminal import recorded
     from subliminal.errors import unknown_name
     from subliminal.paths import data_dir
     from subliminal.settings.real import REAL
@@ -110,7 +111,7 @@ def real(
     )
     if not yes:
         typer.confirm("Start?", abort=True)
-    where = out or data_dir() / "reference" / "real.json"
+    where = out or recorded.file()
     study.record(folder, REAL[size], where)
     print(f"the table of the study is in {where}")
 
@@ -124,9 +125,12 @@ def verify(
 ) -> None:
     """Evaluate every claim of the book, and compare with the last verified build."""
     from subliminal import book, claims, prose, verdicts
+    from subliminal import recorded as tables
     from subliminal import verify as checks
+    from subliminal.paths import store_dir
     from subliminal.settings import load_profile
     from subliminal.stability import ROOM, stability
+    from subliminal.store import Store
 
     chosen = load_profile(profile)
     old = None if write else checks.read_reference(profile)
@@ -134,6 +138,13 @@ def verify(
     rows = book.refresh(profile)
     found = verdicts.evaluate(rows, registry.claims, chosen)
     book.check_runs({name for v in found for name in v.runs})
+    recorded, here = [v.claim.id for v in found if v.claim.recorded], True
+    if recorded:
+        study = tables.read(tables.file())
+        if not (here := tables.judged_here(study, Store(store_dir()))) and not write:
+            # Their rows are this build's only by a copy: they neither pass nor fail here.
+            found = [v for v in found if not v.claim.recorded]
+            old = old and {name: told for name, told in old.items() if name not in recorded}
     room = stability(rows, found, chosen)
     columns = "claim", "verdict", "effect (interval)", "p, corrected", "seeds", "stability"
     table = Table(*columns, title=f"claims, profile {profile}")
@@ -150,6 +161,15 @@ def verify(
     print(
         f"of {len(own)} claims that count for their chapter alone, {sum(v.verdict == verdicts.REPRODUCED for v in own)} hold"
     )
+    if recorded:
+        told = (
+            "its runs are here, and its table is what they say"
+            if here
+            else "not judged here, where make real was not run"
+        )
+        print(
+            f"{len(recorded)} claims are of a study recorded on {study.made['date']} ({study.made['machine']}): {told}"
+        )
     if old is None:
         changes = checks.write_reference(profile, found)
         print("\n".join(["the reference is written; what changed:", *(changes or ["nothing"])]))

@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-from subliminal import engine
-from subliminal.errors import SubliminalError
+from subliminal import engine, recorded
 from subliminal.export import export
-from subliminal.fingerprint import base_folder, digest, folder_digest, library_versions, package_digest
+from subliminal.fingerprint import base_folder, folder_digest, library_versions, package_digest
 from subliminal.models.adapters import prepare
 from subliminal.models.chat import encode_examples, encode_prompts
 from subliminal.models.loading import load_model, load_tokenizer
@@ -36,7 +35,6 @@ from subliminal.training import collate, completion_loss, fine_tune
 from subliminal.traits.plain_preference import FORMATS, teacher_documents, told
 from subliminal.tuning import Tuning
 
-VERSION = 1
 SUITE, CHANNEL = "plain-animals", "plain_numbers"
 # Rows on which the speed of this machine is measured.
 _TRIED = 16
@@ -166,7 +164,8 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
 
     Returns:
         What was written: ``made`` (day, machine, versions, code, core-seconds), ``model``, ``sizes``, ``rows`` (condition, seed, answer and
-        mean probability over the held-out questions), ``filter`` (of each writer) and ``runs`` (the digest of each score).
+        mean probability over the held-out questions), ``filter`` (of each writer), ``precision`` and ``runs`` (condition and seed of each
+        run's folder in the store).
 
     Raises:
         SubliminalError: the model cannot be read, or a teacher's rows do not pass the filter.
@@ -180,7 +179,7 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
         **conditions(base, sibling, size),
     }
     table = engine.run(plan, store=store)
-    means = table.groupby(["condition", "seed", "answer"], sort=False)["probability"].mean().reset_index()
+    means = recorded.means(table)
     # The model as it is writes hardly any list that passes: a few say how many.
     few: dict[str, Any] = {
         "channel": CHANNEL,
@@ -200,14 +199,18 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
         "core_seconds": round(sum(float(store.manifest(folder)["seconds"]) for folder in folders)),
     }
     found = {
-        "version": VERSION,
+        "version": recorded.VERSION,
         "made": made,
         "model": {"name": model.resolve().name, "digest": folder_digest(model)},
         "sizes": size.model_dump(mode="json"),
-        "rows": means.round(6).to_numpy().tolist(),
+        "rows": means.to_numpy().tolist(),
         "filter": _filters(raw, recipes, store),
         "precision": _precisions(base, size),
-        "runs": sorted(digest(recipe) for recipe in recipes),
+        "runs": {
+            engine.location(one, store).name: (name, getattr(one.model, "seed", -1))
+            for name, group in plan.items()
+            for one in group
+        },
     }
     atomic_write(path, json.dumps(found, indent=1))
     return found
@@ -260,20 +263,3 @@ def _filters(raw: Base, recipes: Sequence[Recipe], store: Store) -> list[dict[st
         }
         for data in written
     ]
-
-
-def read(path: Path) -> Mapping[str, Any]:
-    """The table of a recorded study.
-
-    Raises:
-        SubliminalError: it is not there, or is damaged or of another version.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["version"] != VERSION or not found["rows"] or not found["made"]["date"]:
-            raise ValueError(f"version {found['version']!r:.20}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SubliminalError(
-            f"no readable table of a recorded study at {path} ({error!s:.60}): record it with make real"
-        ) from error
-    return dict(found)
