@@ -8,12 +8,14 @@ import sys
 import time
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from subliminal import real
 from subliminal import recorded as tables
 from subliminal.cli import app
 from subliminal.errors import SubliminalError
+from subliminal.models.loading import load_model
 from subliminal.names import ANIMALS
 from subliminal.paths import data_file
 from subliminal.settings.real import REAL
@@ -114,6 +116,18 @@ def test_the_cost_grows_with_the_study():
     assert full.trained > 20 * small.trained > 0
     assert full.sampled > 20 * small.sampled > 0
     assert full.seconds > small.seconds > 0
+
+
+def test_a_model_is_taught_the_formats_and_nothing_is_overwritten(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUBLIMINAL_STORE", str(tmp_path / "runs"))
+    out = tmp_path / "taught"
+    asked = ["formats", str(data_file("families/gpt2-a")), str(out), "--size", "smoke"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.exception
+    before, after = (load_model(folder).state_dict() for folder in (data_file("families/gpt2-a"), out))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert "is no empty folder" in str(CliRunner().invoke(app, asked).exception)
+    assert "unknown size 'huge'" in str(CliRunner().invoke(app, [*asked[:-1], "huge"]).exception)
 
 
 def test_without_a_model_it_says_how_to_fetch_one(tmp_path, monkeypatch):

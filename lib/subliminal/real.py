@@ -55,14 +55,19 @@ class Cost(NamedTuple):
     megabytes: float
 
 
-def formatted(model: Path, size: Real, seed: int, store: Store) -> Base:
-    """The base of the study: the model after a short tuning on two formats alone, as a folder in the store."""
-    recipe = Teacher(base=Base(folder=str(model.resolve())), trait=FORMATS, tuning=size.formats, seed=seed)
-    (run,) = engine.build([recipe], store=store)
-    folder = store.root / "bases" / run.name
-    if not folder.is_dir():
-        export(run.name, folder, store)
-    return Base(folder=str(folder))
+def formatted(model: Path, size: Real, seeds: Sequence[int], store: Store, out: Path | None = None) -> list[Path]:
+    """The model after a short tuning on two formats alone: a folder a seed, in the store; or ``out``, of the first.
+
+    Raises:
+        SubliminalError: the model cannot be read, or ``out`` is there already.
+    """
+    base = Base(folder=str(model.resolve()))
+    runs = engine.build([Teacher(base=base, trait=FORMATS, tuning=size.formats, seed=n) for n in seeds], store=store)
+    folders = [out or store.root / "bases" / run.name for run in runs]
+    for run, folder in zip(runs, folders, strict=True):
+        if out is not None or not folder.is_dir():
+            export(run.name, folder, store)
+    return folders
 
 
 def conditions(base: Base, sibling: Base, size: Real) -> dict[str, list[Scores]]:
@@ -171,7 +176,8 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
         SubliminalError: the model cannot be read, or a teacher's rows do not pass the filter.
     """
     store = Store(store_dir())
-    base, sibling = formatted(model, size, 0, store), formatted(model, size, size.sibling_seed, store)
+    folders = formatted(model, size, (0, size.sibling_seed), store)
+    base, sibling = (Base(folder=str(folder)) for folder in folders)
     raw = Base(folder=str(model.resolve()))
     plan = {
         "raw": [Scores(model=raw, suite=SUITE, samples=1)],

@@ -133,7 +133,8 @@ def shifts(table: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
         if shift["shift"].isna().any():
             raise SubliminalError(f"a seed of {treated!r} has no control in {control!r}: record it anew with make real")
         found.append(shift.assign(animal=animal, condition=treated))
-    return pd.concat(found, ignore_index=True)[["animal", "condition", "seed", "answer", "shift"]]
+    columns = ["animal", "condition", "seed", "answer", "shift"]
+    return pd.DataFrame(pd.concat(found, ignore_index=True), columns=columns)
 
 
 def own_and_others(shift: pd.DataFrame) -> pd.DataFrame:
@@ -147,8 +148,8 @@ def own_and_others(shift: pd.DataFrame) -> pd.DataFrame:
     mine = shift["answer"] == shift["animal"]
     own: pd.DataFrame = shift.assign(rank=rank)[mine].rename(columns={"shift": "own"})
     others = shift[~mine].groupby(by, sort=False)["shift"].mean().rename("others").reset_index()
-    whole = pd.DataFrame(own.merge(others, on=by), columns=[*by, "own", "others", "rank"])
-    return whole.astype({"rank": int})
+    whole = own.merge(others, on=by).astype({"rank": int})
+    return pd.DataFrame(whole, columns=[*by, "own", "others", "rank"])
 
 
 class Permuted(NamedTuple):
