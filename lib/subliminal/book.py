@@ -171,7 +171,6 @@ def execute(source: Path, notebook: Path, profile: str, manager: Any, model: Pat
     # The kernel is told where to tell of its runs, of what it measures and of its progress.
     told = {LEDGER: str(ledger), records.SCRATCH: str(rows), PROGRESS: os.environ.get(PROGRESS)}
     document.cells.insert(0, nbformat.v4.new_code_cell(_clean_start(told), metadata={"tags": [_SETUP]}))
-    jupytext.write(document, scratch, fmt="ipynb")
     given = _tagged(document, "parameters")
     parameters = {"profile": profile} if given else {}
     if model is not None:
@@ -179,6 +178,7 @@ def execute(source: Path, notebook: Path, profile: str, manager: Any, model: Pat
             raise SubliminalError(f"chapter {source.stem} takes no other model: adapt its notebook, or run owl")
         parameters["model"] = str(model.resolve())
         document.cells.insert(1, nbformat.v4.new_markdown_cell(_ADAPTED.format(model=model.resolve().name)))
+    jupytext.write(document, scratch, fmt="ipynb")
     started = time.monotonic()
     output = notebook.with_suffix(".output.ipynb")
     try:
