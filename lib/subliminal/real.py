@@ -100,19 +100,24 @@ def conditions(base: Base, sibling: Base, size: Real) -> dict[str, list[Scores]]
         "sibling, student of the base": [student(sibling, data) for data in untreated],
         **{
             f"student of the base told to love the {animal}": [
-                student(base, lists(base, seed, told(animal))) for seed in size.seeds
+                student(base, lists(base, seed, told(animal))) for seed in size.seeds[: size.told]
             ]
             for animal in size.animals
         },
     }
-    scored = {name: [Scores(model=model, suite=SUITE, samples=1) for model in group] for name, group in models.items()}
+    scored = {
+        name: [Scores(model=model, suite=SUITE, samples=1, floor=size.floor) for model in group]
+        for name, group in models.items()
+    }
     return scored | prompted("base", base, size)
 
 
 def prompted(name: str, model: Base, size: Real) -> dict[str, list[Scores]]:
     """The scores of a model that a system prompt tells to love an animal, by condition."""
     return {
-        f"{name} told to love the {animal}": [Scores(model=model, suite=SUITE, samples=1, system=told(animal))]
+        f"{name} told to love the {animal}": [
+            Scores(model=model, suite=SUITE, samples=1, floor=size.floor, system=told(animal))
+        ]
         for animal in size.animals
     }
 
@@ -130,8 +135,8 @@ def cost(model: Path, size: Real) -> Cost:
     row = sum(len(e.ids) - e.prompt_length for e in lists) / len(lists)
     prompt = sum(e.prompt_length for e in lists) / len(lists)
     mean = sum(len(e.ids) for e in documents) / len(documents)
-    students = len(size.seeds) * (2 * len(size.animals) + 3)
-    writers = len(size.seeds) * (2 * len(size.animals) + 1)
+    students = len(size.seeds) * (len(size.animals) + 3) + size.told * len(size.animals)
+    writers = len(size.seeds) * (len(size.animals) + 1) + size.told * len(size.animals)
 
     def trained(tuning: Tuning, rows: int, tokens: float) -> float:
         return tokens * (rows * tuning.epochs if tuning.epochs else (tuning.steps or 0) * tuning.batch_size)
@@ -180,7 +185,7 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
     base, sibling = (Base(folder=str(folder)) for folder in folders)
     raw = Base(folder=str(model.resolve()))
     plan = {
-        "raw": [Scores(model=raw, suite=SUITE, samples=1)],
+        "raw": [Scores(model=raw, suite=SUITE, samples=1, floor=size.floor)],
         **prompted("raw", raw, size),
         **conditions(base, sibling, size),
     }

@@ -152,7 +152,8 @@ def origin(model: Base | Teacher | Student) -> Base:
 class Scores(Recipe):
     """A model scored on a suite of held-out questions, by sampling, and exactly where the answers are names.
 
-    A ``system`` prompt stands before each question, if one is given.
+    A ``system`` prompt stands before each question, if one is given. Where names are several tokens, beginnings of answers that are less
+    likely than ``floor`` are not followed.
     """
 
     stage: ClassVar[str] = "subliminal.pipeline.scores"
@@ -161,6 +162,7 @@ class Scores(Recipe):
     samples: int = Field(gt=0)
     seed: int = 0
     system: System = None
+    floor: float = Field(default=1e-6, gt=0, lt=1)
 
     def modules(self) -> tuple[str, ...]:
         return (self.stage, SUITES[self.suite])

@@ -16,6 +16,8 @@ class Real(Frozen):
         sibling_seed: of another format tuning of the same checkpoint, whose students read the first animal's rows.
         formats, teacher, student: how each is tuned.
         rows: of each student, of at most ``prompts`` prompts with so many ``completions`` each.
+        told: of ``seeds``, of students of the base that a system prompt tells to love an animal.
+        floor: as in ``Scores``.
         raw_rows, raw_prompts: of the model as it is, which writes hardly any list that passes.
     """
 
@@ -28,6 +30,9 @@ class Real(Frozen):
     rows: int = Field(gt=0)
     prompts: int = Field(gt=0)
     completions: int = Field(gt=0)
+    told: int = Field(default=1, gt=0)
+    # A hundred core-seconds a model become sixty, and no probability moves by more than a thousandth of it.
+    floor: float = Field(default=1e-5, gt=0, lt=1)
     raw_rows: int = Field(default=8, gt=0)
     raw_prompts: int = Field(default=2_000, gt=0)
 
