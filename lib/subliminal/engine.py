@@ -25,7 +25,7 @@ import joblib
 from joblib.externals.loky import process_executor
 from joblib.externals.loky.backend.process import LokyProcess
 
-from subliminal.errors import SubliminalWarning
+from subliminal.errors import SubliminalError, SubliminalWarning
 from subliminal.fingerprint import base_folder, digest, folder_digest
 from subliminal.paths import store_dir
 from subliminal.progress import PLAN, reporter, shown, write_note
@@ -89,10 +89,12 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
     store = Store(root)
     folder = location(recipe, store)
     inputs = {r: location(r, store) for r in recipe.upstream()}
-    for source in inputs:
-        if not isinstance(source, Base):
-            store.check(inputs[source])
     label = describe(recipe)
+    for source in inputs:
+        if not isinstance(source, Base) and not store.check(inputs[source]):
+            raise SubliminalError(
+                f"{label}: the {source.kind} that it is made from is gone, or a file was changed meanwhile: build again"
+            )
     note = progress_folder / f"{folder.name}.json"
     description = {
         # Also what a kind of rollout has beside the fields of all rollouts.
@@ -103,9 +105,15 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
     }
     try:
         build = import_module(recipe.stage).build
+
+        def make(out: Path) -> None:
+            build(recipe, inputs, out, reporter(note, label))
+            if digest(recipe) != description["digest"]:
+                raise SubliminalError(f"{label}: a file that it reads was changed meanwhile: build again")
+
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", SubliminalWarning)
-            seconds = store.build(folder, description, lambda out: build(recipe, inputs, out, reporter(note, label)))
+            seconds = store.build(folder, description, make)
     finally:
         note.unlink(missing_ok=True)
     return label, seconds, [str(w.message) for w in caught if issubclass(w.category, SubliminalWarning)]

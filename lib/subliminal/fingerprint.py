@@ -18,6 +18,7 @@ from pathlib import Path
 from subliminal.errors import ModelFolderError
 from subliminal.paths import data_file
 from subliminal.recipes import Base, Recipe
+from subliminal.rowfiles import unreadable
 
 # These modules only say what is to be done, and all they say of a run is in its recipe's fields.
 _DECLARATIVE = frozenset(f"subliminal.{n}" for n in ("errors", "fingerprint", "paths", "recipes", "registry"))
@@ -96,7 +97,7 @@ def data_digest(names: Iterable[str]) -> str:
 
 
 @cache
-def _file_digest(path: Path, size: int, modified: int) -> str:
+def _file_digest(path: Path, size: int, modified: int, changed: int) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
@@ -104,7 +105,8 @@ def _file_digest(path: Path, size: int, modified: int) -> str:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, read once per process unless it changes."""
     stat = path.stat()
-    return _file_digest(path, stat.st_size, stat.st_mtime_ns)
+    # Copying may set the one time back, and not the other.
+    return _file_digest(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def folder_digest(folder: Path) -> str:
@@ -132,17 +134,43 @@ def library_versions() -> dict[str, str]:
 
 
 @cache
+def _files(recipe: Recipe) -> tuple[str, ...]:
+    """Paths of the user's own files that a recipe, or what it is made from, depends on."""
+    above = (path for upper in recipe.upstream() for path in _files(upper))
+    return tuple(dict.fromkeys((*recipe.files(), *above)))
+
+
+def _content(path: str) -> str:
+    try:
+        return file_digest(Path(path))
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+
+
 def digest(recipe: Recipe) -> str:
-    """The address of a recipe's run in the store: 64 hexadecimal digits."""
+    """The address of a recipe's run in the store: 64 hexadecimal digits.
+
+    It follows a change of the user's own files at once. All else is taken to stay as it is while the process runs.
+
+    Raises:
+        SubliminalError: a base or a file of the user's cannot be read.
+    """
+    return _digest(recipe, tuple((path, _content(path)) for path in _files(recipe)))
+
+
+@cache
+def _digest(recipe: Recipe, files: tuple[tuple[str, str], ...]) -> str:
+    """The address, where the files are of these digests."""
     if isinstance(recipe, Base):
         return folder_digest(base_folder(recipe))
     upstream = {type(recipe).__name__: [digest(r) for r in recipe.upstream()]}
+    own = [("", content) for path, content in files if path in recipe.files()]
     parts = {
         "kind": recipe.kind,
         "fields": recipe.settings(),
         "upstream": upstream,
         "code": code_digest(recipe.modules()),
-        "data": [(name, file_digest(data_file(name))) for name in recipe.data_files()],
+        "data": [(name, file_digest(data_file(name))) for name in recipe.data_files()] + own,
         "versions": library_versions(),
     }
     return _sha(json.dumps(parts, sort_keys=True))
