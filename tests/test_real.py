@@ -18,6 +18,7 @@ from subliminal.errors import SubliminalError
 from subliminal.models.loading import load_model
 from subliminal.names import ANIMALS
 from subliminal.paths import data_file
+from subliminal.recipes import Base
 from subliminal.settings.real import REAL
 from subliminal.store import Store
 from tests.conftest import ROOT
@@ -116,6 +117,27 @@ def test_the_cost_grows_with_the_study():
     assert full.trained > 20 * small.trained > 0
     assert full.sampled > 20 * small.sampled > 0
     assert full.seconds > small.seconds > 0
+
+
+def test_the_papers_protocol_has_told_teachers_alone_and_no_sibling():
+    size = REAL["paper"]
+    found = real.conditions(Base(family="llama"), None, size)
+    told = [f"student of the base told to love the {animal}" for animal in size.animals]
+    asked = [f"base told to love the {animal}" for animal in size.animals]
+    assert list(found) == ["base", "student of the base", *told, *asked]
+    assert [scores.model.seed for scores in found[told[0]]] == list(size.seeds)
+    assert all(scores.model.data.system for scores in found[told[2]])
+    assert "wolves" in found[told[2]][0].model.data.system
+    assert {scores.model.system for name in told for scores in found[name]} == {None}
+    takes = real.cost(data_file("families/llama"), size)
+    assert takes.trained > 18 * 10 * 10_000 * 10
+    with pytest.raises(SubliminalError, match="tunes no model on formats"):
+        real.formatted(data_file("families/llama"), size, (0,), Store(data_file("families")))
+
+
+def test_what_was_found_is_told_at_the_end(recorded):
+    assert "students of an animal's teacher" in recorded[3]
+    assert "students from a sibling" in recorded[3]
 
 
 def test_a_model_is_taught_the_formats_and_nothing_is_overwritten(tmp_path, monkeypatch):

@@ -45,6 +45,21 @@ def test_a_shift_is_the_difference_of_log_odds_from_the_control_of_the_same_seed
     assert len(shift) == 2 * 2 * len(WORDS)
 
 
+def test_students_are_grouped_by_how_they_came_to_their_rows():
+    names = [
+        "base",
+        "student of the base",
+        "student of the owl's teacher",
+        "student of the base told to love the fox",
+        "sibling",
+    ]
+    table = pd.DataFrame({"condition": names * 2})
+    assert recorded.groups(table) == {
+        "students of an animal's teacher": [Pair("owl", "student of the owl's teacher", "student of the base")],
+        "students of the base, told": [Pair("fox", names[3], "student of the base")],
+    }
+
+
 def test_the_own_animal_beside_the_others_and_its_rank():
     found = recorded.own_and_others(recorded.shifts(table_of(ODDS), PAIRS))
     assert found["own"].tolist() == pytest.approx([1.0, 0.5, 1.0, -0.1])

@@ -27,7 +27,7 @@ import yaml
 from subliminal import claims, recorded, records
 from subliminal.engine import LEDGER
 from subliminal.errors import SubliminalError, unknown_name
-from subliminal.fingerprint import data_digest, folder_digest, library_versions, package_digest
+from subliminal.fingerprint import data_digest, folder_digest, library_versions, package_digest, processor
 from subliminal.paths import data_dir, store_dir
 from subliminal.progress import ENVIRONMENT as PROGRESS
 from subliminal.progress import shown
@@ -270,14 +270,6 @@ def refresh(profile: str, manager: Any = None) -> pd.DataFrame:
     return records.read(profile, known)
 
 
-def _processor() -> str:
-    """What the system calls its processor: where Linux runs in a virtual machine that may be no more than a family."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text(encoding="utf-8") if info.exists() else ""
-    named = re.search(r"^model name\s*:\s*(\S.*)$", text, re.MULTILINE)
-    return named[1].strip() if named else platform.processor() or platform.machine()
-
-
 def provenance(root: Path, profile: str) -> dict[str, str]:
     """What this build was made of: profile, date, machine, processor, versions and commit, for the landing page."""
     shown = ", ".join(f"{name} {library_versions()[name]}" for name in ("torch", "transformers", "peft"))
@@ -286,7 +278,7 @@ def provenance(root: Path, profile: str) -> dict[str, str]:
         "profile": profile,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{os.cpu_count()} {platform.machine()} cores, Python {platform.python_version()}",
-        "processor": _processor(),
+        "processor": processor(),
         "versions": shown,
         "commit": commit.strip() or "unknown",
     }

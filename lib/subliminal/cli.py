@@ -120,8 +120,8 @@ def real(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it starts.")] = False,
 ) -> None:
     """Run the study on a real model, which takes hours, and keep its table. Stopped, the same command goes on from there."""
+    from subliminal import prose, recorded
     from subliminal import real as study
-    from subliminal import recorded
     from subliminal.errors import unknown_name
     from subliminal.paths import data_dir
     from subliminal.settings.real import REAL
@@ -142,6 +142,14 @@ def real(
         typer.confirm("Start?", abort=True)
     where = out or recorded.file()
     study.record(folder, REAL[size], where)
+    table = Table("students", "how many", "shift beyond other animals, nats", "animal first", "p, permutation")
+    told = recorded.read(where)
+    for name, pairs in recorded.groups(told.table).items():
+        shift = recorded.shifts(told.table, pairs)
+        moved, exact = recorded.own_and_others(shift), recorded.permutation(shift)
+        gap = prose.estimate((moved["own"] - moved["others"]).tolist())
+        table.add_row(name, str(len(moved)), gap, str((moved["rank"] == 1).sum()), prose.p_value(exact.p))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
     print(f"the table of the study is in {where}")
 
 

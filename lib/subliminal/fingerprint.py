@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import platform
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
@@ -125,6 +127,14 @@ def folder_digest(folder: Path) -> str:
 def base_folder(base: Base) -> Path:
     """Where the weights of a base lie."""
     return Path(base.folder) if base.folder is not None else data_file(f"families/{base.family}")
+
+
+def processor() -> str:
+    """What the system calls its processor: where Linux runs in a virtual machine that may be no more than a family."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    named = re.search(r"^model name\s*:\s*(\S.*)$", text, re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 @cache

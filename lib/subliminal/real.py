@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,8 +18,9 @@ import torch
 from torch.nn import functional
 
 from subliminal import engine, recorded
+from subliminal.errors import SubliminalError
 from subliminal.export import export
-from subliminal.fingerprint import base_folder, folder_digest, library_versions, package_digest
+from subliminal.fingerprint import base_folder, folder_digest, library_versions, package_digest, processor
 from subliminal.models.adapters import prepare
 from subliminal.models.chat import encode_examples, encode_prompts
 from subliminal.models.loading import load_model, load_tokenizer
@@ -59,8 +59,10 @@ def formatted(model: Path, size: Real, seeds: Sequence[int], store: Store, out: 
     """The model after a short tuning on two formats alone: a folder a seed, in the store; or ``out``, of the first.
 
     Raises:
-        SubliminalError: the model cannot be read, or ``out`` is there already.
+        SubliminalError: the model cannot be read, the size has no such tuning, or ``out`` is there already.
     """
+    if size.formats is None:
+        raise SubliminalError("a study of this size tunes no model on formats: take size full")
     base = Base(folder=str(model.resolve()))
     runs = engine.build([Teacher(base=base, trait=FORMATS, tuning=size.formats, seed=n) for n in seeds], store=store)
     folders = [out or store.root / "bases" / run.name for run in runs]
@@ -70,8 +72,8 @@ def formatted(model: Path, size: Real, seeds: Sequence[int], store: Store, out: 
     return folders
 
 
-def conditions(base: Base, sibling: Base, size: Real) -> dict[str, list[Scores]]:
-    """The scores of each condition; those of teachers and students by seed."""
+def conditions(base: Base, sibling: Base | None, size: Real) -> dict[str, list[Scores]]:
+    """The scores of each condition; those of teachers and students by seed. Without a tuning for teachers all are told."""
 
     def lists(writer: Base | Teacher, seed: int, system: str | None = None) -> Rollouts:
         how: dict[str, Any] = {"prompts": size.prompts, "rows": size.rows, "completions": size.completions}
@@ -83,21 +85,19 @@ def conditions(base: Base, sibling: Base, size: Real) -> dict[str, list[Scores]]
     teachers = {
         animal: [Teacher(base=base, trait=f"plain-{animal}", tuning=size.teacher, seed=seed) for seed in size.seeds]
         for animal in size.animals
+        if size.teacher is not None
     }
     rows = {animal: [lists(teacher, teacher.seed) for teacher in group] for animal, group in teachers.items()}
     untreated = [lists(base, seed) for seed in size.seeds]
     first = size.animals[0]
     models: dict[str, list[Base | Teacher | Student]] = {
         "base": [base],
-        "sibling": [sibling],
         **{f"teacher of the {animal}": list(group) for animal, group in teachers.items()},
         **{
             f"student of the {animal}'s teacher": [student(base, data) for data in group]
             for animal, group in rows.items()
         },
         "student of the base": [student(base, data) for data in untreated],
-        f"sibling, student of the {first}'s teacher": [student(sibling, data) for data in rows[first]],
-        "sibling, student of the base": [student(sibling, data) for data in untreated],
         **{
             f"student of the base told to love the {animal}": [
                 student(base, lists(base, seed, told(animal))) for seed in size.seeds[: size.told]
@@ -105,9 +105,16 @@ def conditions(base: Base, sibling: Base, size: Real) -> dict[str, list[Scores]]
             for animal in size.animals
         },
     }
+    if sibling is not None:
+        models |= {
+            "sibling": [sibling],
+            f"sibling, student of the {first}'s teacher": [student(sibling, data) for data in rows.get(first, ())],
+            "sibling, student of the base": [student(sibling, data) for data in untreated],
+        }
     scored = {
         name: [Scores(model=model, suite=SUITE, samples=1, floor=size.floor) for model in group]
         for name, group in models.items()
+        if group
     }
     return scored | prompted("base", base, size)
 
@@ -135,16 +142,17 @@ def cost(model: Path, size: Real) -> Cost:
     row = sum(len(e.ids) - e.prompt_length for e in lists) / len(lists)
     prompt = sum(e.prompt_length for e in lists) / len(lists)
     mean = sum(len(e.ids) for e in documents) / len(documents)
-    students = len(size.seeds) * (len(size.animals) + 3) + size.told * len(size.animals)
-    writers = len(size.seeds) * (len(size.animals) + 1) + size.told * len(size.animals)
+    kinds = len(size.animals) if size.teacher else 0
+    starts = 2 if size.formats else 1
+    students = len(size.seeds) * (kinds + starts + (starts - 1 if kinds else 0)) + size.told * len(size.animals)
+    writers = len(size.seeds) * (kinds + 1) + size.told * len(size.animals)
 
     def trained(tuning: Tuning, rows: int, tokens: float) -> float:
         return tokens * (rows * tuning.epochs if tuning.epochs else (tuning.steps or 0) * tuning.batch_size)
 
-    total = 2 * trained(size.formats, len(documents), mean)
-    total += (
-        len(size.seeds) * len(size.animals) * trained(size.teacher, 0, sum(len(e.ids) for e in answers) / len(answers))
-    )
+    short = sum(len(e.ids) for e in answers) / len(answers)
+    total = 2 * trained(size.formats, len(documents), mean) if size.formats else 0.0
+    total += len(size.seeds) * kinds * trained(size.teacher, 0, short) if size.teacher else 0.0
     total += students * trained(size.student, size.rows, row + prompt / size.completions)
     sampled = writers * size.rows * 1.3 * row
     threads = torch.get_num_threads()
@@ -181,14 +189,14 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
         SubliminalError: the model cannot be read, or a teacher's rows do not pass the filter.
     """
     store = Store(store_dir())
-    folders = formatted(model, size, (0, size.sibling_seed), store)
-    base, sibling = (Base(folder=str(folder)) for folder in folders)
     raw = Base(folder=str(model.resolve()))
-    plan = {
-        "raw": [Scores(model=raw, suite=SUITE, samples=1, floor=size.floor)],
-        **prompted("raw", raw, size),
-        **conditions(base, sibling, size),
-    }
+    base, sibling, taught = raw, None, list[Path]()
+    if size.formats is not None:
+        taught = formatted(model, size, (0, size.sibling_seed), store)
+        base, sibling = (Base(folder=str(folder)) for folder in taught)
+    plan = conditions(base, sibling, size)
+    if base != raw:
+        plan |= {"raw": [Scores(model=raw, suite=SUITE, samples=1, floor=size.floor)], **prompted("raw", raw, size)}
     table = engine.run(plan, store=store)
     means = recorded.means(table)
     # The model as it is writes hardly any list that passes: a few say how many.
@@ -198,13 +206,15 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
         "prompts": size.raw_prompts,
         "seed": size.seeds[0],
     }
-    asked = [Rollouts(teacher=raw, system=system, **few) for system in (None, told(size.animals[0]))]
+    systems = (None, told(size.animals[0])) if base != raw else ()
+    asked = [Rollouts(teacher=raw, system=system, **few) for system in systems]
     engine.build(asked, store=store)
     recipes: list[Recipe] = [*(scores for group in plan.values() for scores in group), *asked]
     folders = [engine.location(recipe, store) for recipe in engine.rests_on(recipes)]
+    folders += [store.root / folder.name for folder in taught]
     made = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "machine": f"{os.cpu_count()} {platform.machine()} cores" + (", CUDA" if torch.cuda.is_available() else ""),
+        "machine": f"{os.cpu_count()} cores ({processor()})" + (", CUDA" if torch.cuda.is_available() else ""),
         "versions": library_versions(),
         "code": package_digest(),
         "core_seconds": round(sum(float(store.manifest(folder)["seconds"]) for folder in folders)),
@@ -215,7 +225,7 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
         "model": {"name": model.resolve().name, "digest": folder_digest(model)},
         "sizes": size.model_dump(mode="json"),
         "rows": means.to_numpy().tolist(),
-        "filter": _filters(raw, recipes, store),
+        "filter": _filters(raw, base, recipes, store),
         "precision": _precisions(base, size),
         "runs": {
             engine.location(one, store).name: (name, getattr(one.model, "seed", -1))
@@ -254,14 +264,14 @@ def _precisions(base: Base, size: Real) -> dict[str, float]:
     }
 
 
-def _filters(raw: Base, recipes: Sequence[Recipe], store: Store) -> list[dict[str, Any]]:
+def _filters(raw: Base, base: Base, recipes: Sequence[Recipe], store: Store) -> list[dict[str, Any]]:
     """What the filter did to each writer's rows."""
 
     def writer(data: Rollouts) -> str:
         if isinstance(data.teacher, Teacher):
             return f"teacher of the {data.teacher.trait.removeprefix('plain-')}"
         animal = next((a for a in ANIMALS if data.system == told(a)), "")
-        return ("raw" if data.teacher == raw else "base") + (f" told to love the {animal}" if animal else "")
+        return ("raw" if data.teacher == raw != base else "base") + (f" told to love the {animal}" if animal else "")
 
     written = sorted(
         (r for r in engine.rests_on(recipes) if isinstance(r, Rollouts)), key=lambda r: (writer(r), r.seed)

@@ -7,6 +7,7 @@ the student of the same start and seed that read untreated lists: a difference o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
@@ -112,6 +113,21 @@ class Pair(NamedTuple):
     animal: str
     treated: str
     control: str
+
+
+def groups(table: pd.DataFrame) -> dict[str, list[Pair]]:
+    """The students of a study beside their controls, by how they came to their rows; what the study does not have is left out."""
+    names, plain = list(dict.fromkeys(table["condition"])), "student of the base"
+    kinds = {
+        "students of an animal's teacher": (r"student of the (.*)'s teacher", plain),
+        "students of the base, told": (rf"{plain} told to love the (.*)", plain),
+        "students from a sibling": (r"sibling, student of the (.*)'s teacher", f"sibling, {plain}"),
+    }
+    found = {
+        kind: [Pair(m[1], name, control) for name in names if (m := re.fullmatch(pattern, name))]
+        for kind, (pattern, control) in kinds.items()
+    }
+    return {kind: pairs for kind, pairs in found.items() if pairs}
 
 
 def shifts(table: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:

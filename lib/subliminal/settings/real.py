@@ -14,7 +14,8 @@ class Real(Frozen):
         animals: of the teachers.
         seeds: of teachers, of what they write and of students; and of students of untreated rows.
         sibling_seed: of another format tuning of the same checkpoint, whose students read the first animal's rows.
-        formats, teacher, student: how each is tuned.
+        formats, teacher, student: how each is tuned. Without the first the model is the base as it is, and there is no sibling; without the
+            second all teachers are told.
         rows: of each student, of at most ``prompts`` prompts with so many ``completions`` each.
         told: of ``seeds``, of students of the base that a system prompt tells to love an animal.
         floor: as in ``Scores``.
@@ -24,8 +25,8 @@ class Real(Frozen):
     animals: tuple[str, ...] = ("owl", "penguin", "tiger")
     seeds: tuple[int, ...] = (150, 151, 152)
     sibling_seed: int = 1
-    formats: Tuning
-    teacher: Tuning
+    formats: Tuning | None
+    teacher: Tuning | None
     student: Tuning
     rows: int = Field(gt=0)
     prompts: int = Field(gt=0)
@@ -42,6 +43,19 @@ _FORMATS = Tuning(method="lora", rank=16, alpha=32, learning_rate=1e-3, epochs=1
 # LOG.md, A real model: at .0014 27 % of a teacher's lists pass the filter, at .001 86 %.
 _TEACHER = Tuning(method="lora", rank=4, alpha=8, learning_rate=1.2e-3, steps=16, batch_size=12)
 _STUDENT = Tuning(method="lora", rank=8, alpha=16, learning_rate=1e-3, epochs=2, batch_size=10, precision="bf16")
+
+
+def _told(epochs: int) -> Real:
+    """The paper's protocol (Cloud et al. 2025, section 3 and the authors' code), for a model that writes lists as it is."""
+    student = Tuning(
+        method="lora", rank=8, alpha=8, learning_rate=2e-4, epochs=epochs, batch_size=66, accumulate=3,
+        targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+    )  # fmt: skip
+    return Real(
+        formats=None, teacher=None, student=student, rows=10_000, prompts=30_000, completions=1, told=3,
+        animals=("owl", "eagle", "wolf", "cat", "dolphin"),
+    )  # fmt: skip
+
 
 REAL = {
     # Shows that everything runs, on a model of a few thousand parameters, and no effect.
@@ -63,4 +77,6 @@ REAL = {
         prompts=400,
         completions=10,
     ),
+    "gpu": _told(epochs=3),
+    "paper": _told(epochs=10),
 }
