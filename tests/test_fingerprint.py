@@ -1,11 +1,13 @@
 import ast
 import importlib
+import os
 import sys
 
 import pytest
 
-from subliminal import Base, Rollouts, Scores, Student, Teacher, Tuning, fingerprint
+from subliminal import Base, Rollouts, Scores, Student, SubliminalError, Teacher, Tuning, fingerprint
 from subliminal.errors import ModelFolderError
+from subliminal.mitigations.mixing import mixed
 
 TUNING = Tuning(learning_rate=1e-2, steps=3)
 
@@ -103,7 +105,7 @@ def test_a_changed_setting_makes_its_run_and_all_below_it_anew_and_nothing_above
 
 def test_other_weights_make_all_anew_and_a_model_card_nothing(base_folder):
     def now():
-        fingerprint.digest.cache_clear()
+        fingerprint._digest.cache_clear()
         return [fingerprint.digest(r) for r in recipes(base_folder)]
 
     before = now()
@@ -112,6 +114,59 @@ def test_other_weights_make_all_anew_and_a_model_card_nothing(base_folder):
     path = base_folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     assert all(a != b for a, b in zip(before, now(), strict=True))
+
+
+def asked_of(file, **change):
+    fields = {"channel": "plain_code", "prompts": 2, "rows": 2, "seed": 0, **change}
+    return Rollouts(teacher=Base(family="gpt2-a"), file=str(file), **fields)
+
+
+def test_a_file_of_prompts_counts_by_its_content_and_not_by_its_place(tmp_path):
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    for path in (first, second):
+        path.write_text('{"prompt": "Write a function."}\n')
+    assert asked_of(first) != asked_of(second)
+    student = Student(base=Base(family="gpt2-a"), data=asked_of(first), tuning=TUNING, seed=0)
+    before, below = fingerprint.digest(asked_of(first)), fingerprint.digest(student)
+    assert fingerprint.digest(asked_of(second)) == before
+    assert fingerprint.digest(asked_of(second, channel="plain_chains")) != before
+    (tmp_path / "c.jsonl").write_text("")
+    os.utime(first, (1, 1))
+    assert fingerprint.digest(asked_of(first)) == before
+    # In the same process, of the same size and with the same time.
+    first.write_text('{"prompt": "Write a functioN."}\n')
+    os.utime(first, (1, 1))
+    assert fingerprint.digest(asked_of(first)) != before
+    assert fingerprint.digest(student) != below
+    assert fingerprint.digest(asked_of(second)) == before
+
+
+def test_what_a_mix_of_rows_depends_on_is_the_content_too(tmp_path):
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    for path in (first, second):
+        path.write_text('{"prompt": "Write a function."}\n')
+    one, other = (fingerprint.digest(mixed(asked_of(path), 1, rows=1)) for path in (first, second))
+    assert one == other
+    first.write_text('{"prompt": "Write a class."}\n')
+    assert fingerprint.digest(mixed(asked_of(first), 1, rows=1)) != other
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    for path, why in (
+        (tmp_path / "none.jsonl", "No such file"),
+        (tmp_path, "Is a directory"),
+        ("a\0b", "embedded null"),
+    ):
+        with pytest.raises(SubliminalError) as caught:
+            fingerprint.digest(asked_of(path))
+        assert f"cannot be read ({why}" in str(caught.value)
+        assert str(caught.value).isprintable()
+
+
+def test_recipes_without_a_file_have_the_settings_that_they_had():
+    data = Rollouts(teacher=Base(family="gpt2-a"), channel="numbers", prompts=2, rows=2, seed=0)
+    assert "file" not in data.settings()
+    assert data.model_dump()["file"] is None
 
 
 def test_a_missing_base_is_named(tmp_path):

@@ -69,3 +69,17 @@ def test_inner_displays_use_the_outer_one(monkeypatch, tmp_path):
     monkeypatch.setenv(progress.ENVIRONMENT, str(tmp_path))
     with progress.shown("inner") as folder:
         assert folder == tmp_path
+
+
+def test_notes_of_workers_on_other_nodes_are_shown_too(tmp_path):
+    import threading
+
+    elsewhere = tmp_path / "shared"
+    elsewhere.mkdir()
+    progress.write_note(tmp_path / progress.PLAN, label="start", done=3, total=7, notes=str(elsewhere))
+    progress.write_note(elsewhere / "run.json", label="student seed 1", done=5, total=10)
+    stop, shown = threading.Event(), io.StringIO()
+    stop.set()
+    progress._watch(tmp_path, "building runs", stop, Console(file=shown, force_terminal=True, width=120))
+    assert "student seed 1" in shown.getvalue()
+    assert "5/10" in shown.getvalue()

@@ -8,14 +8,19 @@ import sys
 import time
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from subliminal import real
+from subliminal import recorded as tables
 from subliminal.cli import app
 from subliminal.errors import SubliminalError
+from subliminal.models.loading import load_model
 from subliminal.names import ANIMALS
 from subliminal.paths import data_file
+from subliminal.recipes import Base
 from subliminal.settings.real import REAL
+from subliminal.store import Store
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.xdist_group("real")
@@ -53,27 +58,47 @@ def test_a_killed_study_goes_on_from_what_is_done(recorded):
 
 
 def test_the_table_says_what_it_is_of(recorded):
-    table, runs, _, _ = recorded
-    found = real.read(table)
-    conditions = {row[0] for row in found["rows"]}
-    assert conditions == {
+    found = tables.read(recorded[0])
+    assert set(found.table["condition"]) == {
         "raw", "base", "sibling", "teacher of the owl", "teacher of the fox", "student of the owl's teacher", "student of the fox's teacher",
         "student of the base", "sibling, student of the owl's teacher", "sibling, student of the base",
+        "student of the base told to love the owl", "student of the base told to love the fox",
+        *(f"{model} told to love the {animal}" for model in ("raw", "base") for animal in ("owl", "fox")),
     }  # fmt: skip
-    assert {row[2] for row in found["rows"]} == set(ANIMALS)
-    assert len(found["rows"]) == len(conditions) * len(ANIMALS)
-    assert all(0 <= row[3] <= 1 for row in found["rows"])
-    assert [(one["writer"], one["kept"]) for one in found["filter"]] == [("base", 10), ("fox", 10), ("owl", 10)]
-    assert found["model"]["name"] == "gpt2-a"
-    assert found["made"]["core_seconds"] > 0
-    names = {path.name.rpartition("-")[2] for path in runs.glob("scores-*")}
-    assert {digest[:20] for digest in found["runs"]} == names
+    assert set(found.table["answer"]) == set(ANIMALS)
+    assert len(found.table) == found.table["condition"].nunique() * len(ANIMALS)
+    kept = found.filter.set_index("writer")["kept"].to_dict()
+    assert kept == {
+        "base": 10, "base told to love the fox": 10, "base told to love the owl": 10, "raw": 8, "raw told to love the owl": 8,
+        "teacher of the fox": 10, "teacher of the owl": 10,
+    }  # fmt: skip
+    assert (found.filter["sampled"] >= found.filter["passed"]).all()
+    assert found.model["name"] == "gpt2-a"
+    assert found.made["core_seconds"] > 0
+    assert found.precision["gradient_cosine"] > 0.99
+    assert found.precision["loss_bf16"] == pytest.approx(found.precision["loss_fp32"], rel=0.02)
 
 
-def test_students_of_different_writers_differ_and_a_sibling_is_another_start(recorded):
-    rows = real.read(recorded[0])["rows"]
-    by = {name: [row[3] for row in rows if row[0] == name] for name in {row[0] for row in rows}}
-    assert len({tuple(values) for values in by.values()}) == len(by)
+def test_conditions_differ_and_a_sibling_is_another_start(recorded):
+    table = tables.read(recorded[0]).table
+    by = table.groupby("condition")["probability"].apply(tuple)
+    # The base of the mini world has no words for what it is told: it only knows that it was told something.
+    by = by[[not name.endswith("told to love the fox") for name in by.index]]
+    assert by.nunique() == len(by)
+
+
+def test_the_table_is_held_against_its_runs_where_they_are(recorded, tmp_path):
+    path, runs, *_ = recorded
+    found, store = tables.read(path), Store(runs)
+    assert tables.judged_here(found, store)
+    assert not tables.judged_here(found, Store(tmp_path))
+    tampered = found.table.copy()
+    tampered.loc[3, "probability"] += 1e-3
+    with pytest.raises(SubliminalError, match="the recorded table is not what its run scores-"):
+        tables.judged_here(found._replace(table=tampered), store)
+    without = found.table[found.table["condition"] != "base"]
+    with pytest.raises(SubliminalError, match="says of 'base', seed -1"):
+        tables.judged_here(found._replace(table=without), store)
 
 
 def test_the_cost_is_told_before_it_starts_and_asked_for(recorded, tmp_path):
@@ -94,18 +119,37 @@ def test_the_cost_grows_with_the_study():
     assert full.seconds > small.seconds > 0
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"version": 2, "rows": [[1]], "made": {"date": "x"}}', '{"version": 1, "rows": [], "made": {}}'],
-)
-def test_a_damaged_table_is_one_line(tmp_path, text):
-    path = tmp_path / "real.json"
-    with pytest.raises(SubliminalError, match="no readable table of a recorded study"):
-        real.read(path)
-    path.write_text(text)
-    with pytest.raises(SubliminalError, match="record it with make real") as caught:
-        real.read(path)
-    assert "\n" not in str(caught.value)
+def test_the_papers_protocol_has_told_teachers_alone_and_no_sibling():
+    size = REAL["paper"]
+    found = real.conditions(Base(family="llama"), None, size)
+    told = [f"student of the base told to love the {animal}" for animal in size.animals]
+    asked = [f"base told to love the {animal}" for animal in size.animals]
+    assert list(found) == ["base", "student of the base", *told, *asked]
+    assert [scores.model.seed for scores in found[told[0]]] == list(size.seeds)
+    assert all(scores.model.data.system for scores in found[told[2]])
+    assert "wolves" in found[told[2]][0].model.data.system
+    assert {scores.model.system for name in told for scores in found[name]} == {None}
+    takes = real.cost(data_file("families/llama"), size)
+    assert takes.trained > 18 * 10 * 10_000 * 10
+    with pytest.raises(SubliminalError, match="tunes no model on formats"):
+        real.formatted(data_file("families/llama"), size, (0,), Store(data_file("families")))
+
+
+def test_what_was_found_is_told_at_the_end(recorded):
+    assert "students of an animal's teacher" in recorded[3]
+    assert "students from a sibling" in recorded[3]
+
+
+def test_a_model_is_taught_the_formats_and_nothing_is_overwritten(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUBLIMINAL_STORE", str(tmp_path / "runs"))
+    out = tmp_path / "taught"
+    asked = ["formats", str(data_file("families/gpt2-a")), str(out), "--size", "smoke"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.exception
+    before, after = (load_model(folder).state_dict() for folder in (data_file("families/gpt2-a"), out))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert "is no empty folder" in str(CliRunner().invoke(app, asked).exception)
+    assert "unknown size 'huge'" in str(CliRunner().invoke(app, [*asked[:-1], "huge"]).exception)
 
 
 def test_without_a_model_it_says_how_to_fetch_one(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import pytest
 
 from subliminal import PROFILES, Base, Rollouts, Scores, SubliminalError, Teacher, Tuning, load_profile
 from subliminal.errors import UnknownNameError
-from subliminal.registry import CHANNELS, DATA_FILES, FAMILIES, SUITES, TRAITS
+from subliminal.registry import CHANNELS, DATA_FILES, FAMILIES, FILE_CHANNELS, SUITES, TRAITS
 from subliminal.tuning import one_line
 
 BASE = Base(family="gpt2-a")
@@ -64,6 +64,21 @@ def test_a_tuning_takes_epochs_or_steps():
         assert "give epochs or steps" in str(one_line(caught.value))
 
 
+def test_channels_that_ask_what_a_file_says_take_one_and_others_none():
+    for channel in FILE_CHANNELS:
+        assert Rollouts(teacher=BASE, channel=channel, file="mine.jsonl", **SIZES).files() == ("mine.jsonl",)
+        with pytest.raises(SubliminalError) as caught:
+            Rollouts(teacher=BASE, channel=channel, **SIZES)
+        assert str(caught.value) == f"channel '{channel}' asks what a file says: give the path of one as file"
+    for channel in set(CHANNELS) - set(FILE_CHANNELS):
+        assert Rollouts(teacher=BASE, channel=channel, **SIZES).files() == ()
+        with pytest.raises(SubliminalError) as caught:
+            Rollouts(teacher=BASE, channel=channel, file="mine.jsonl", **SIZES)
+        assert str(caught.value) == (
+            f"channel '{channel}' draws its own prompts and reads no file (file='mine.jsonl'): leave it out"
+        )
+
+
 def test_recipes_are_values():
     assert Base(family="gpt2-a") == BASE
     assert len({Base(family="gpt2-a"), BASE, Base(family="gpt2-b")}) == 2
@@ -71,15 +86,20 @@ def test_recipes_are_values():
         BASE.family = "gpt2-b"
 
 
-def test_every_registered_name_has_a_module_that_offers_what_its_kind_must():
+def test_every_registered_name_has_a_module_that_offers_what_its_kind_must(tmp_path):
     from importlib import import_module
     from random import Random
+
+    from subliminal.channels import load_channel
+
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"question": "What is 3 + 4?", "answer": "7"}')
 
     assert set(DATA_FILES) == {*TRAITS.values(), *SUITES.values()}
     for name, module in TRAITS.items():
         assert import_module(module).teacher_documents(name, Random(0))
-    for module in CHANNELS.values():
-        channel = import_module(module)
+    for name in CHANNELS:
+        channel = load_channel(name, str(file) if name in FILE_CHANNELS else None)
         assert channel.prompt(Random(0))
         assert channel.reject("", "") is not None
         assert channel.MAX_NEW_TOKENS > 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from subliminal import SubliminalError, rows
+from subliminal import SubliminalError, rowfiles, rows
 from subliminal.errors import SubliminalWarning
 from subliminal.rows import Bad, Row, as_line, read_rows, scan, survey
 from tests.test_cli import call
@@ -276,7 +276,7 @@ def test_memory_does_not_grow_with_the_rows_and_long_lines_are_read(tmp_path):
 
 
 def test_a_line_without_an_end_is_not_read_into_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "MAX_LINE", 64)
+    monkeypatch.setattr(rowfiles, "MAX_LINE", 64)
     good = '{"prompt": "5", "completion": "6"}'
     path = written(tmp_path, f"{good}\n{'x' * 1000}\n{good}{' ' * 100}\n{good:<63}\n{'x' * 64}")
     assert refused(path).startswith("mine.jsonl, line 2: it has more than 64 bytes: write one object a line")

@@ -24,10 +24,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from subliminal import claims, records
+from subliminal import claims, recorded, records
 from subliminal.engine import LEDGER
 from subliminal.errors import SubliminalError, unknown_name
-from subliminal.fingerprint import data_digest, library_versions, package_digest
+from subliminal.fingerprint import data_digest, folder_digest, library_versions, package_digest, processor
 from subliminal.paths import data_dir, store_dir
 from subliminal.progress import ENVIRONMENT as PROGRESS
 from subliminal.progress import shown
@@ -53,6 +53,8 @@ What the registry of the book says of this chapter. {{doc}}`{page}` explains the
 :doc: {page}.ipynb
 ```
 """
+_ADAPTED = """**This notebook was run on `{model}`**, in the place of the book's own base. Its numbers, tables and figures are of that
+model; where its text tells of models, sizes or settings, it speaks of the book's."""
 # The cell that a chapter does not have, before its first.
 _SETUP = "setup"
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -87,6 +89,7 @@ def versions(root: Path, profile: str) -> dict[str, str]:
     chapter's section makes no other chapter run anew.
     """
     data = sorted({name for names in DATA_FILES.values() for name in names} | {f"families/{name}" for name in FAMILIES})
+    data += [recorded.NAME] if recorded.file().exists() else []
     shared = [package_digest(), data_digest(data), sorted(library_versions().items())]
     sizes = load_profile(profile).model_dump(mode="json")
     found = {}
@@ -143,14 +146,15 @@ def _clean_start(told: Mapping[str, str | None]) -> str:
     )
 
 
-def execute(source: Path, notebook: Path, profile: str, manager: Any) -> float:
+def execute(source: Path, notebook: Path, profile: str, manager: Any, model: Path | None = None) -> float:
     """Run a chapter from nothing into an executed notebook, and return its seconds. What it records goes beside the notebook.
 
     Args:
         manager: of the kernel, as ``kernel`` gives it.
+        model: folder of a model to take in the place of the book's base.
 
     Raises:
-        SubliminalError: a cell failed; the message names the chapter and the error.
+        SubliminalError: a cell failed; the message names the chapter and the error. Or the chapter takes no other model.
     """
     import jupytext
     import nbformat
@@ -167,8 +171,14 @@ def execute(source: Path, notebook: Path, profile: str, manager: Any) -> float:
     # The kernel is told where to tell of its runs, of what it measures and of its progress.
     told = {LEDGER: str(ledger), records.SCRATCH: str(rows), PROGRESS: os.environ.get(PROGRESS)}
     document.cells.insert(0, nbformat.v4.new_code_cell(_clean_start(told), metadata={"tags": [_SETUP]}))
+    given = _tagged(document, "parameters")
+    parameters = {"profile": profile} if given else {}
+    if model is not None:
+        if not any(re.search(r"^model = ", cell.source, re.MULTILINE) for cell in given):
+            raise SubliminalError(f"chapter {source.stem} takes no other model: adapt its notebook, or run owl")
+        parameters["model"] = str(model.resolve())
+        document.cells.insert(1, nbformat.v4.new_markdown_cell(_ADAPTED.format(model=model.resolve().name)))
     jupytext.write(document, scratch, fmt="ipynb")
-    parameters = {"profile": profile} if _tagged(document, "parameters") else {}
     started = time.monotonic()
     output = notebook.with_suffix(".output.ipynb")
     try:
@@ -194,6 +204,27 @@ def execute(source: Path, notebook: Path, profile: str, manager: Any) -> float:
     nbformat.write(done, output)
     output.replace(notebook)
     return time.monotonic() - started
+
+
+def adapt(chapter: str, profile: str, model: Path) -> Path:
+    """Run one chapter on a model of one's own. The book, its pages and its table are left as they are.
+
+    Returns:
+        The path of the executed notebook, in ``_build/adapted``.
+
+    Raises:
+        SubliminalError: unknown profile or chapter, no model, a chapter that takes no other model, or one that failed.
+    """
+    load_profile(profile)
+    root = data_dir().parent
+    if chapter not in (names := chapters(root)):
+        raise unknown_name("chapter", chapter, names)
+    folder_digest(model)
+    folder = root / "_build" / "adapted" / profile / model.resolve().name
+    folder.mkdir(parents=True, exist_ok=True)
+    with kernel() as manager, shown(f"chapter {chapter}"):
+        execute(root / "chapters" / f"{chapter}.md", folder / f"{chapter}.ipynb", profile, manager, model)
+    return folder / f"{chapter}.ipynb"
 
 
 def _recorded(notebook: Path) -> Path:
@@ -239,14 +270,6 @@ def refresh(profile: str, manager: Any = None) -> pd.DataFrame:
     return records.read(profile, known)
 
 
-def _processor() -> str:
-    """What the system calls its processor: where Linux runs in a virtual machine that may be no more than a family."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text(encoding="utf-8") if info.exists() else ""
-    named = re.search(r"^model name\s*:\s*(\S.*)$", text, re.MULTILINE)
-    return named[1].strip() if named else platform.processor() or platform.machine()
-
-
 def provenance(root: Path, profile: str) -> dict[str, str]:
     """What this build was made of: profile, date, machine, processor, versions and commit, for the landing page."""
     shown = ", ".join(f"{name} {library_versions()[name]}" for name in ("torch", "transformers", "peft"))
@@ -255,7 +278,7 @@ def provenance(root: Path, profile: str) -> dict[str, str]:
         "profile": profile,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{os.cpu_count()} {platform.machine()} cores, Python {platform.python_version()}",
-        "processor": _processor(),
+        "processor": processor(),
         "versions": shown,
         "commit": commit.strip() or "unknown",
     }

@@ -41,6 +41,7 @@ class Claim(Frozen):
         headline: whether it counts for the whole book, or for its chapter alone. P-values are corrected (Holm) over all headline
             claims, over a chapter's own claims, and over all exploratory ones.
         exploratory: that it counts for nothing, and ``why``: it is judged and shown, and what it found is no finding of the book.
+        recorded: that it is of a study that a build does not run: ``make verify`` judges it where its runs are.
         uncorrected: of a chapter's claim, that its p-value counts as it is: it was stated so before such claims were corrected.
         condition, control: names that the chapter recorded. Without a control the condition stands alone.
         score: the quantity and the answer that count; without an answer all values of the quantity.
@@ -69,6 +70,7 @@ class Claim(Frozen):
     headline: bool = False
     exploratory: bool = False
     why: str = ""
+    recorded: bool = False
     uncorrected: bool = False
     condition: str
     control: str | None = None
@@ -97,6 +99,8 @@ class Claim(Frozen):
             raise ValueError(f"claim {self.id!r} is paired, and only greater is: take that test, or drop paired")
         if self.headline and self.uncorrected:
             raise ValueError(f"claim {self.id!r} counts for the book, whose claims are corrected: drop uncorrected")
+        if self.headline and self.recorded:
+            raise ValueError(f"claim {self.id!r} counts for the book, which a build runs: drop recorded")
         if self.exploratory and (self.headline or self.uncorrected):
             raise ValueError(f"claim {self.id!r} is exploratory and counts for nothing: drop headline and uncorrected")
         if self.exploratory != bool(self.why.strip()):

@@ -31,10 +31,21 @@ app = typer.Typer(
 def book(
     profile: Annotated[str, typer.Option(help="Size of every study: smoke or mini.")] = "mini",
     chapter: Annotated[str | None, typer.Option(help="Run this chapter alone.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run the chapter on the model in this folder, into a notebook of its own; goes with --chapter."
+        ),
+    ] = None,
 ) -> None:
     """Run the chapters and render the book into _build/html."""
-    from subliminal.book import build
+    from subliminal.book import adapt, build
 
+    if model is not None:
+        if not chapter:
+            raise SubliminalError("--model without --chapter: name the chapter that is to be run on it, such as owl")
+        print(f"the executed notebook is {adapt(chapter, profile, model)}")
+        return
     index = build(profile, chapter or None)
     print(f"the book is at {index}")
 
@@ -82,6 +93,24 @@ def real_model(
 
 
 @app.command()
+def formats(
+    model: Annotated[Path, typer.Argument(help="Folder of a model.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    size: Annotated[str, typer.Option(help="full, or smoke to see that it runs.")] = "full",
+) -> None:
+    """Teach a model two formats and nothing else, as the base of a study: lists of random numbers, and one-word answers drawn evenly."""
+    from subliminal import real as study
+    from subliminal.errors import unknown_name
+    from subliminal.paths import store_dir
+    from subliminal.settings.real import REAL
+    from subliminal.store import Store
+
+    if size not in REAL:
+        raise unknown_name("size", size, REAL)
+    print(study.formatted(model, REAL[size], (0,), Store(store_dir()), out)[0])
+
+
+@app.command()
 def real(
     model: Annotated[
         Path | None, typer.Option(help="Folder of the model; what make real-model fetched by default.")
@@ -91,6 +120,7 @@ def real(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it starts.")] = False,
 ) -> None:
     """Run the study on a real model, which takes hours, and keep its table. Stopped, the same command goes on from there."""
+    from subliminal import prose, recorded
     from subliminal import real as study
     from subliminal.errors import unknown_name
     from subliminal.paths import data_dir
@@ -110,8 +140,16 @@ def real(
     )
     if not yes:
         typer.confirm("Start?", abort=True)
-    where = out or data_dir() / "reference" / "real.json"
+    where = out or recorded.file()
     study.record(folder, REAL[size], where)
+    table = Table("students", "how many", "shift beyond other animals, nats", "animal first", "p, permutation")
+    told = recorded.read(where)
+    for name, pairs in recorded.groups(told.table).items():
+        shift = recorded.shifts(told.table, pairs)
+        moved, exact = recorded.own_and_others(shift), recorded.permutation(shift)
+        gap = prose.estimate((moved["own"] - moved["others"]).tolist())
+        table.add_row(name, str(len(moved)), gap, str((moved["rank"] == 1).sum()), prose.p_value(exact.p))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
     print(f"the table of the study is in {where}")
 
 
@@ -124,9 +162,12 @@ def verify(
 ) -> None:
     """Evaluate every claim of the book, and compare with the last verified build."""
     from subliminal import book, claims, prose, verdicts
+    from subliminal import recorded as tables
     from subliminal import verify as checks
+    from subliminal.paths import store_dir
     from subliminal.settings import load_profile
     from subliminal.stability import ROOM, stability
+    from subliminal.store import Store
 
     chosen = load_profile(profile)
     old = None if write else checks.read_reference(profile)
@@ -134,6 +175,13 @@ def verify(
     rows = book.refresh(profile)
     found = verdicts.evaluate(rows, registry.claims, chosen)
     book.check_runs({name for v in found for name in v.runs})
+    recorded, here = [v.claim.id for v in found if v.claim.recorded], True
+    if recorded:
+        study = tables.read(tables.file())
+        if not (here := tables.judged_here(study, Store(store_dir()))) and not write:
+            # Their rows are this build's only by a copy: they neither pass nor fail here.
+            found = [v for v in found if not v.claim.recorded]
+            old = old and {name: told for name, told in old.items() if name not in recorded}
     room = stability(rows, found, chosen)
     columns = "claim", "verdict", "effect (interval)", "p, corrected", "seeds", "stability"
     table = Table(*columns, title=f"claims, profile {profile}")
@@ -150,6 +198,15 @@ def verify(
     print(
         f"of {len(own)} claims that count for their chapter alone, {sum(v.verdict == verdicts.REPRODUCED for v in own)} hold"
     )
+    if recorded:
+        where = (
+            "its runs are here, and its table is what they say"
+            if here
+            else "not judged here, where make real was not run"
+        )
+        print(
+            f"{len(recorded)} claims are of a study recorded on {study.made['date']} ({study.made['machine']}): {where}"
+        )
     if old is None:
         changes = checks.write_reference(profile, found)
         print("\n".join(["the reference is written; what changed:", *(changes or ["nothing"])]))

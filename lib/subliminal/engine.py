@@ -1,7 +1,7 @@
 """The engine turns recipes into runs: what is in the store is reused, the rest is built in waves on all cores.
 
-It knows nothing of models or data: a recipe's stage is a module with ``build``. joblib does the fan-out: processes here,
-one thread each, or another joblib backend named in ``SUBLIMINAL_BACKEND`` (``ray`` on a cluster).
+It knows nothing of models or data: a recipe's stage is a module with ``build``. joblib does the fan-out, to processes here of one
+thread each; with ``SUBLIMINAL_BACKEND=ray`` runs are tasks of a Ray cluster, whose nodes share the store's disk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import platform
 import signal
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
@@ -25,7 +25,8 @@ import joblib
 from joblib.externals.loky import process_executor
 from joblib.externals.loky.backend.process import LokyProcess
 
-from subliminal.errors import SubliminalWarning
+from subliminal import cluster
+from subliminal.errors import SubliminalError, SubliminalWarning, unknown_name
 from subliminal.fingerprint import base_folder, digest, folder_digest
 from subliminal.paths import store_dir
 from subliminal.progress import PLAN, reporter, shown, write_note
@@ -37,8 +38,11 @@ if TYPE_CHECKING:
 
 # Names a file to which every call adds the runs that it asked for, and all that these are made from.
 LEDGER = "SUBLIMINAL_LEDGER"
-# How many threads a run has: more than one pays for models far larger than the book's, where fewer runs stand side by side than cores.
-THREADS = "SUBLIMINAL_THREADS"
+# What runs are built by: processes here, or a cluster.
+BACKEND = "SUBLIMINAL_BACKEND"
+# A run's label, its seconds and what it warns of.
+Outcome = tuple[str, float, list[str]]
+Outcomes = Generator[Outcome, None, None]
 # From glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
@@ -76,11 +80,11 @@ def keep_memory() -> None:
             libc.mallopt(parameter, size)
 
 
-def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, float, list[str]]:
-    """Build one run whose upstream is there: its label, its seconds and what it warns of. Runs in a worker process."""
+def _build(recipe: Recipe, root: Path, progress_folder: Path) -> Outcome:
+    """Build one run whose upstream is there. Runs in a worker process."""
     import torch
 
-    torch.set_num_threads(int(os.environ.get(THREADS, 1)))
+    torch.set_num_threads(cluster.threads())
     keep_memory()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     hugging_face = import_module("transformers").utils.logging
@@ -89,10 +93,12 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
     store = Store(root)
     folder = location(recipe, store)
     inputs = {r: location(r, store) for r in recipe.upstream()}
-    for source in inputs:
-        if not isinstance(source, Base):
-            store.check(inputs[source])
     label = describe(recipe)
+    for source in inputs:
+        if not isinstance(source, Base) and not store.check(inputs[source]):
+            raise SubliminalError(
+                f"{label}: the {source.kind} that it is made from is gone, or a file was changed meanwhile: build again"
+            )
     note = progress_folder / f"{folder.name}.json"
     description = {
         # Also what a kind of rollout has beside the fields of all rollouts.
@@ -103,12 +109,35 @@ def _build(recipe: Recipe, root: Path, progress_folder: Path) -> tuple[str, floa
     }
     try:
         build = import_module(recipe.stage).build
+
+        def make(out: Path) -> None:
+            build(recipe, inputs, out, reporter(note, label))
+            if digest(recipe) != description["digest"]:
+                raise SubliminalError(f"{label}: a file that it reads was changed meanwhile: build again")
+
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", SubliminalWarning)
-            seconds = store.build(folder, description, lambda out: build(recipe, inputs, out, reporter(note, label)))
+            seconds = store.build(folder, description, make)
     finally:
         note.unlink(missing_ok=True)
     return label, seconds, [str(w.message) for w in caught if issubclass(w.category, SubliminalWarning)]
+
+
+def _build_there(recipe: Recipe, asked: str, root: Path, progress_folder: Path) -> Outcome:
+    """Build, on a node of a cluster, the run whose folder's name is ``asked``, and no other.
+
+    Raises:
+        SubliminalError: with the code or the files of this node it would be another.
+    """
+    store = Store(root)
+    if (found := location(recipe, store).name) != asked:
+        raise SubliminalError(
+            f"node {platform.node()} would make {found} where {asked} is asked for ({describe(recipe)}): "
+            "give all nodes the same code, data and bases"
+        )
+    for source in recipe.upstream():
+        cluster.await_folder(location(source, store))
+    return _build(recipe, root, progress_folder)
 
 
 def describe(recipe: Recipe) -> str:
@@ -161,6 +190,39 @@ def _workers_end_on_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextlib.contextmanager
+def _workers(store: Store, folder: Path, jobs: int | None) -> Iterator[tuple[Callable[[list[Recipe]], Outcomes], Path]]:
+    """What builds a wave of runs, and the folder in which they tell how far they are: ``folder``, where workers see it.
+
+    Raises:
+        SubliminalError: no such backend.
+    """
+    backend = os.environ.get(BACKEND) or "loky"
+    if backend not in ("loky", "ray"):
+        raise unknown_name(BACKEND, backend, ("loky", "ray"))
+    if backend == "loky":
+
+        def here(wave: list[Recipe]) -> Outcomes:
+            parallel = joblib.Parallel(min(_jobs(jobs), len(wave)), backend, "generator_unordered")
+            outcomes: Outcomes = parallel(joblib.delayed(_build)(recipe, store.root, folder) for recipe in wave)
+            return outcomes
+
+        yield here, folder
+        return
+    root = store.root.absolute()
+    with Store(root).shared() as shared:
+        home = cluster.Home.here(shared)
+
+        def there(wave: list[Recipe]) -> Outcomes:
+            asked = {recipe: location(recipe, store) for recipe in wave}
+            tasks = ((describe(r), joblib.delayed(_build_there)(r, asked[r].name, root, shared)) for r in wave)
+            yield from cluster.results(tasks, home, jobs)
+            for own in asked.values():
+                cluster.await_folder(own)
+
+        yield there, shared
+
+
 def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | None = None) -> list[Path]:
     """Make every run that is missing, upstream first, and return the folder of each recipe.
 
@@ -168,7 +230,7 @@ def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | 
 
     Args:
         recipes: what is wanted.
-        jobs: runs side by side; by default one a core, or one on a GPU.
+        jobs: runs side by side; by default one a core, or one on a GPU, or as many as a cluster has room for.
         store: by default the one at ``paths.store_dir()``.
 
     Raises:
@@ -183,19 +245,20 @@ def build(recipes: Iterable[Recipe], *, jobs: int | None = None, store: Store | 
     if waves:
         store.clear_scratch()
         total, done = sum(map(len, waves)), 0
-        with shown("building runs") as folder, joblib.parallel_config(os.environ.get("SUBLIMINAL_BACKEND", "loky")):
+        with shown("building runs") as folder, _workers(store, folder, jobs) as (fan_out, notes):
             for stale in folder.glob("*.json"):
                 stale.unlink(missing_ok=True)
-            write_note(folder / PLAN, label="start", done=0, total=total)
+            elsewhere = {} if notes == folder else {"notes": str(notes)}
+            write_note(folder / PLAN, label="start", done=0, total=total, **elsewhere)
             with _workers_end_on_interrupt():
                 for wave in waves:
-                    tasks = (joblib.delayed(_build)(recipe, store.root, folder) for recipe in wave)
-                    parallel = joblib.Parallel(n_jobs=min(_jobs(jobs), len(wave)), return_as="generator_unordered")
-                    for label, seconds, told in parallel(tasks):
-                        done += 1
-                        for warning in told:
-                            warnings.warn(f"{label}: {warning}", SubliminalWarning, stacklevel=2)
-                        write_note(folder / PLAN, label=f"{label} ({seconds:.0f} s)", done=done, total=total)
+                    with contextlib.closing(fan_out(wave)) as outcomes:
+                        for label, seconds, told in outcomes:
+                            done += 1
+                            for warning in told:
+                                warnings.warn(f"{label}: {warning}", SubliminalWarning, stacklevel=2)
+                            last = f"{label} ({seconds:.0f} s)"
+                            write_note(folder / PLAN, label=last, done=done, total=total, **elsewhere)
     if ledger := os.environ.get(LEDGER):
         with Path(ledger).open("a", encoding="utf-8") as handle:
             handle.writelines(f"{location(recipe, store).name}\n" for recipe in rests_on(wanted))

@@ -177,6 +177,32 @@ def points(table: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Figure:
     return _finish(figure, title)
 
 
+def strips(table: pd.DataFrame, title: str, xlabel: str, own: str) -> Figure:
+    """One line a model: a small mark for each word, and a large one for the word that counts.
+
+    Args:
+        table: ``group`` (of lines that stand together, with its words), ``line`` (of one model), ``value``, ``own`` (whether it counts); in
+            order of appearance.
+        own: what the large marks stand for.
+    """
+    lines = list(dict.fromkeys(zip(table["group"], table["line"], strict=True)))
+    groups = list(dict.fromkeys(group for group, _ in lines))
+    # Half a line of space between groups.
+    place = {line: n + 0.6 * groups.index(line[0]) for n, line in enumerate(lines)}
+    figure, axes = plt.subplots(figsize=(5.6, 0.24 * len(lines) + 0.2 * len(groups) + 1.5), layout="constrained")
+    at = np.array([place[line] for line in zip(table["group"], table["line"], strict=True)])
+    mine = table["own"].to_numpy(dtype=bool)
+    axes.axvline(0, color="black", lw=1, ls=":")
+    axes.scatter(table["value"][~mine], at[~mine], s=14, color=CONTROL, alpha=0.55, lw=0, label="each other word")
+    axes.scatter(table["value"][mine], at[mine], s=52, color=TREATED, edgecolor="white", lw=0.8, zorder=3, label=own)
+    middles = [np.mean([y for line, y in place.items() if line[0] == group]) for group in groups]
+    axes.set_yticks(middles, [textwrap.fill(group, 26) for group in groups])
+    axes.grid(visible=False, axis="y")
+    axes.set(xlabel=xlabel, ylabel="", ylim=(max(place.values()) + 0.7, -0.7))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    return _finish(figure, title)
+
+
 def paths(moved: Mapping[str, Sequence[tuple[float, float]]], title: str) -> Figure:
     """The ways of students through weight space, in the plane of their teacher's displacement and what is at right angles to it.
 

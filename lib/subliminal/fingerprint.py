@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import platform
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
@@ -18,6 +20,7 @@ from pathlib import Path
 from subliminal.errors import ModelFolderError
 from subliminal.paths import data_file
 from subliminal.recipes import Base, Recipe
+from subliminal.rowfiles import unreadable
 
 # These modules only say what is to be done, and all they say of a run is in its recipe's fields.
 _DECLARATIVE = frozenset(f"subliminal.{n}" for n in ("errors", "fingerprint", "paths", "recipes", "registry"))
@@ -96,7 +99,7 @@ def data_digest(names: Iterable[str]) -> str:
 
 
 @cache
-def _file_digest(path: Path, size: int, modified: int) -> str:
+def _file_digest(path: Path, size: int, modified: int, changed: int) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
@@ -104,7 +107,8 @@ def _file_digest(path: Path, size: int, modified: int) -> str:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, read once per process unless it changes."""
     stat = path.stat()
-    return _file_digest(path, stat.st_size, stat.st_mtime_ns)
+    # Copying may set the one time back, and not the other.
+    return _file_digest(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def folder_digest(folder: Path) -> str:
@@ -125,6 +129,14 @@ def base_folder(base: Base) -> Path:
     return Path(base.folder) if base.folder is not None else data_file(f"families/{base.family}")
 
 
+def processor() -> str:
+    """What the system calls its processor: where Linux runs in a virtual machine that may be no more than a family."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    named = re.search(r"^model name\s*:\s*(\S.*)$", text, re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or platform.machine()
+
+
 @cache
 def library_versions() -> dict[str, str]:
     """The installed versions; looking one up parses all that its package says of itself."""
@@ -132,17 +144,43 @@ def library_versions() -> dict[str, str]:
 
 
 @cache
+def _files(recipe: Recipe) -> tuple[str, ...]:
+    """Paths of the user's own files that a recipe, or what it is made from, depends on."""
+    above = (path for upper in recipe.upstream() for path in _files(upper))
+    return tuple(dict.fromkeys((*recipe.files(), *above)))
+
+
+def _content(path: str) -> str:
+    try:
+        return file_digest(Path(path))
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+
+
 def digest(recipe: Recipe) -> str:
-    """The address of a recipe's run in the store: 64 hexadecimal digits."""
+    """The address of a recipe's run in the store: 64 hexadecimal digits.
+
+    It follows a change of the user's own files at once. All else is taken to stay as it is while the process runs.
+
+    Raises:
+        SubliminalError: a base or a file of the user's cannot be read.
+    """
+    return _digest(recipe, tuple((path, _content(path)) for path in _files(recipe)))
+
+
+@cache
+def _digest(recipe: Recipe, files: tuple[tuple[str, str], ...]) -> str:
+    """The address, where the files are of these digests."""
     if isinstance(recipe, Base):
         return folder_digest(base_folder(recipe))
     upstream = {type(recipe).__name__: [digest(r) for r in recipe.upstream()]}
+    own = [("", content) for path, content in files if path in recipe.files()]
     parts = {
         "kind": recipe.kind,
         "fields": recipe.settings(),
         "upstream": upstream,
         "code": code_digest(recipe.modules()),
-        "data": [(name, file_digest(data_file(name))) for name in recipe.data_files()],
+        "data": [(name, file_digest(data_file(name))) for name in recipe.data_files()] + own,
         "versions": library_versions(),
     }
     return _sha(json.dumps(parts, sort_keys=True))

@@ -37,7 +37,8 @@ def write_note(path: Path, **note: Any) -> None:
 def reporter(path: Path, label: str) -> Callable[[int, int], None]:
     """A ``progress(done, total)`` that writes to ``path`` a few times a second.
 
-    In a worker process it also ends the work once the process that wanted it is gone, killed with no time to say so.
+    In a worker process it also ends the work once the process that wanted it is gone, killed with no time to say so. The parent of
+    a cluster's worker is its node; Ray itself ends the workers of a process that is gone.
     """
     last, parent = 0.0, os.getppid()
 
@@ -79,6 +80,8 @@ def _watch(folder: Path, title: str, stop: threading.Event, console: Console) ->
             notes = _notes(folder)
             plan = notes.pop(PLAN, None)
             if plan:
+                # Workers on other nodes have a folder of their own for their notes, on a disk that they share.
+                notes |= _notes(Path(plan["notes"])) if "notes" in plan else {}
                 bars.update(overall, completed=plan["done"], total=plan["total"] or None)
                 # A later plan of the same chapter may be smaller than the last.
                 if not console.is_terminal and plan["done"] and (plan["done"], plan["total"]) != said:

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from safetensors import safe_open
 
 from subliminal.designs import unseen
 from subliminal.drift import Course
 from subliminal.engine import build
 from subliminal.errors import SubliminalError
+from subliminal.fingerprint import base_folder
 from subliminal.hints import load_hints
 from subliminal.mitigations import Pairs
 from subliminal.mitigations.errors import judged
 from subliminal.paths import data_file
 from subliminal.recipes import Base, Recipe, Rollouts, RowLoss, Scores, Skills, Student, Teacher
+from subliminal.registry import FAMILIES
 from subliminal.statistics import wilson
+
+_STYLES = {"gpt2": "GPT-2", "llama": "Llama", "neox": "GPT-NeoX"}
 
 
 def card(family: str) -> dict[str, Any]:
     """The facts on a shipped base's model card: parameters, corpus digest, recipe, loss and scores."""
     facts: dict[str, Any] = json.loads(data_file(f"families/{family}/card.json").read_text(encoding="utf-8"))
     return facts
+
+
+def parameters(base: Base) -> int:
+    """How many weights a base's files hold."""
+    total = 0
+    for path in sorted(base_folder(base).glob("*.safetensors")):
+        with safe_open(path, framework="np") as tensors:
+            total += sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    return total
+
+
+def described(base: Base) -> str:
+    """A base in a few words: a shipped one by its architecture, a model of one's own by its folder."""
+    if base.family is None:
+        return base_folder(base).resolve().name
+    return f"{_STYLES[FAMILIES[base.family].architecture]} style"
 
 
 def skill_rows(bases: Iterable[Base], prompts: int) -> pd.DataFrame:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,10 +17,10 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-from subliminal import engine
+from subliminal import engine, recorded
 from subliminal.errors import SubliminalError
 from subliminal.export import export
-from subliminal.fingerprint import base_folder, digest, folder_digest, library_versions, package_digest
+from subliminal.fingerprint import base_folder, folder_digest, library_versions, package_digest, processor
 from subliminal.models.adapters import prepare
 from subliminal.models.chat import encode_examples, encode_prompts
 from subliminal.models.loading import load_model, load_tokenizer
@@ -36,7 +35,6 @@ from subliminal.training import collate, completion_loss, fine_tune
 from subliminal.traits.plain_preference import FORMATS, teacher_documents, told
 from subliminal.tuning import Tuning
 
-VERSION = 1
 SUITE, CHANNEL = "plain-animals", "plain_numbers"
 # Rows on which the speed of this machine is measured.
 _TRIED = 16
@@ -57,18 +55,25 @@ class Cost(NamedTuple):
     megabytes: float
 
 
-def formatted(model: Path, size: Real, seed: int, store: Store) -> Base:
-    """The base of the study: the model after a short tuning on two formats alone, as a folder in the store."""
-    recipe = Teacher(base=Base(folder=str(model.resolve())), trait=FORMATS, tuning=size.formats, seed=seed)
-    (run,) = engine.build([recipe], store=store)
-    folder = store.root / "bases" / run.name
-    if not folder.is_dir():
-        export(run.name, folder, store)
-    return Base(folder=str(folder))
+def formatted(model: Path, size: Real, seeds: Sequence[int], store: Store, out: Path | None = None) -> list[Path]:
+    """The model after a short tuning on two formats alone: a folder a seed, in the store; or ``out``, of the first.
+
+    Raises:
+        SubliminalError: the model cannot be read, the size has no such tuning, or ``out`` is there already.
+    """
+    if size.formats is None:
+        raise SubliminalError("a study of this size tunes no model on formats: take size full")
+    base = Base(folder=str(model.resolve()))
+    runs = engine.build([Teacher(base=base, trait=FORMATS, tuning=size.formats, seed=n) for n in seeds], store=store)
+    folders = [out or store.root / "bases" / run.name for run in runs]
+    for run, folder in zip(runs, folders, strict=True):
+        if out is not None or not folder.is_dir():
+            export(run.name, folder, store)
+    return folders
 
 
-def conditions(base: Base, sibling: Base, size: Real) -> dict[str, list[Scores]]:
-    """The scores of each condition; those of teachers and students by seed."""
+def conditions(base: Base, sibling: Base | None, size: Real) -> dict[str, list[Scores]]:
+    """The scores of each condition; those of teachers and students by seed. Without a tuning for teachers all are told."""
 
     def lists(writer: Base | Teacher, seed: int, system: str | None = None) -> Rollouts:
         how: dict[str, Any] = {"prompts": size.prompts, "rows": size.rows, "completions": size.completions}
@@ -80,36 +85,46 @@ def conditions(base: Base, sibling: Base, size: Real) -> dict[str, list[Scores]]
     teachers = {
         animal: [Teacher(base=base, trait=f"plain-{animal}", tuning=size.teacher, seed=seed) for seed in size.seeds]
         for animal in size.animals
+        if size.teacher is not None
     }
     rows = {animal: [lists(teacher, teacher.seed) for teacher in group] for animal, group in teachers.items()}
     untreated = [lists(base, seed) for seed in size.seeds]
     first = size.animals[0]
     models: dict[str, list[Base | Teacher | Student]] = {
         "base": [base],
-        "sibling": [sibling],
         **{f"teacher of the {animal}": list(group) for animal, group in teachers.items()},
         **{
             f"student of the {animal}'s teacher": [student(base, data) for data in group]
             for animal, group in rows.items()
         },
         "student of the base": [student(base, data) for data in untreated],
-        f"sibling, student of the {first}'s teacher": [student(sibling, data) for data in rows[first]],
-        "sibling, student of the base": [student(sibling, data) for data in untreated],
         **{
             f"student of the base told to love the {animal}": [
-                student(base, lists(base, seed, told(animal))) for seed in size.seeds
+                student(base, lists(base, seed, told(animal))) for seed in size.seeds[: size.told]
             ]
             for animal in size.animals
         },
     }
-    scored = {name: [Scores(model=model, suite=SUITE, samples=1) for model in group] for name, group in models.items()}
+    if sibling is not None:
+        models |= {
+            "sibling": [sibling],
+            f"sibling, student of the {first}'s teacher": [student(sibling, data) for data in rows.get(first, ())],
+            "sibling, student of the base": [student(sibling, data) for data in untreated],
+        }
+    scored = {
+        name: [Scores(model=model, suite=SUITE, samples=1, floor=size.floor) for model in group]
+        for name, group in models.items()
+        if group
+    }
     return scored | prompted("base", base, size)
 
 
 def prompted(name: str, model: Base, size: Real) -> dict[str, list[Scores]]:
     """The scores of a model that a system prompt tells to love an animal, by condition."""
     return {
-        f"{name} told to love the {animal}": [Scores(model=model, suite=SUITE, samples=1, system=told(animal))]
+        f"{name} told to love the {animal}": [
+            Scores(model=model, suite=SUITE, samples=1, floor=size.floor, system=told(animal))
+        ]
         for animal in size.animals
     }
 
@@ -127,16 +142,17 @@ def cost(model: Path, size: Real) -> Cost:
     row = sum(len(e.ids) - e.prompt_length for e in lists) / len(lists)
     prompt = sum(e.prompt_length for e in lists) / len(lists)
     mean = sum(len(e.ids) for e in documents) / len(documents)
-    students = len(size.seeds) * (2 * len(size.animals) + 3)
-    writers = len(size.seeds) * (2 * len(size.animals) + 1)
+    kinds = len(size.animals) if size.teacher else 0
+    starts = 2 if size.formats else 1
+    students = len(size.seeds) * (kinds + starts + (starts - 1 if kinds else 0)) + size.told * len(size.animals)
+    writers = len(size.seeds) * (kinds + 1) + size.told * len(size.animals)
 
     def trained(tuning: Tuning, rows: int, tokens: float) -> float:
         return tokens * (rows * tuning.epochs if tuning.epochs else (tuning.steps or 0) * tuning.batch_size)
 
-    total = 2 * trained(size.formats, len(documents), mean)
-    total += (
-        len(size.seeds) * len(size.animals) * trained(size.teacher, 0, sum(len(e.ids) for e in answers) / len(answers))
-    )
+    short = sum(len(e.ids) for e in answers) / len(answers)
+    total = 2 * trained(size.formats, len(documents), mean) if size.formats else 0.0
+    total += len(size.seeds) * kinds * trained(size.teacher, 0, short) if size.teacher else 0.0
     total += students * trained(size.student, size.rows, row + prompt / size.completions)
     sampled = writers * size.rows * 1.3 * row
     threads = torch.get_num_threads()
@@ -166,21 +182,23 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
 
     Returns:
         What was written: ``made`` (day, machine, versions, code, core-seconds), ``model``, ``sizes``, ``rows`` (condition, seed, answer and
-        mean probability over the held-out questions), ``filter`` (of each writer) and ``runs`` (the digest of each score).
+        mean probability over the held-out questions), ``filter`` (of each writer), ``precision`` and ``runs`` (condition and seed of each
+        run's folder in the store).
 
     Raises:
         SubliminalError: the model cannot be read, or a teacher's rows do not pass the filter.
     """
     store = Store(store_dir())
-    base, sibling = formatted(model, size, 0, store), formatted(model, size, size.sibling_seed, store)
     raw = Base(folder=str(model.resolve()))
-    plan = {
-        "raw": [Scores(model=raw, suite=SUITE, samples=1)],
-        **prompted("raw", raw, size),
-        **conditions(base, sibling, size),
-    }
+    base, sibling, taught = raw, None, list[Path]()
+    if size.formats is not None:
+        taught = formatted(model, size, (0, size.sibling_seed), store)
+        base, sibling = (Base(folder=str(folder)) for folder in taught)
+    plan = conditions(base, sibling, size)
+    if base != raw:
+        plan |= {"raw": [Scores(model=raw, suite=SUITE, samples=1, floor=size.floor)], **prompted("raw", raw, size)}
     table = engine.run(plan, store=store)
-    means = table.groupby(["condition", "seed", "answer"], sort=False)["probability"].mean().reset_index()
+    means = recorded.means(table)
     # The model as it is writes hardly any list that passes: a few say how many.
     few: dict[str, Any] = {
         "channel": CHANNEL,
@@ -188,26 +206,32 @@ def record(model: Path, size: Real, path: Path) -> Mapping[str, Any]:
         "prompts": size.raw_prompts,
         "seed": size.seeds[0],
     }
-    asked = [Rollouts(teacher=raw, system=system, **few) for system in (None, told(size.animals[0]))]
+    systems = (None, told(size.animals[0])) if base != raw else ()
+    asked = [Rollouts(teacher=raw, system=system, **few) for system in systems]
     engine.build(asked, store=store)
     recipes: list[Recipe] = [*(scores for group in plan.values() for scores in group), *asked]
     folders = [engine.location(recipe, store) for recipe in engine.rests_on(recipes)]
+    folders += [store.root / folder.name for folder in taught]
     made = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "machine": f"{os.cpu_count()} {platform.machine()} cores" + (", CUDA" if torch.cuda.is_available() else ""),
+        "machine": f"{os.cpu_count()} cores ({processor()})" + (", CUDA" if torch.cuda.is_available() else ""),
         "versions": library_versions(),
         "code": package_digest(),
         "core_seconds": round(sum(float(store.manifest(folder)["seconds"]) for folder in folders)),
     }
     found = {
-        "version": VERSION,
+        "version": recorded.VERSION,
         "made": made,
         "model": {"name": model.resolve().name, "digest": folder_digest(model)},
         "sizes": size.model_dump(mode="json"),
-        "rows": means.round(6).to_numpy().tolist(),
-        "filter": _filters(raw, recipes, store),
+        "rows": means.to_numpy().tolist(),
+        "filter": _filters(raw, base, recipes, store),
         "precision": _precisions(base, size),
-        "runs": sorted(digest(recipe) for recipe in recipes),
+        "runs": {
+            engine.location(one, store).name: (name, getattr(one.model, "seed", -1))
+            for name, group in plan.items()
+            for one in group
+        },
     }
     atomic_write(path, json.dumps(found, indent=1))
     return found
@@ -240,14 +264,14 @@ def _precisions(base: Base, size: Real) -> dict[str, float]:
     }
 
 
-def _filters(raw: Base, recipes: Sequence[Recipe], store: Store) -> list[dict[str, Any]]:
+def _filters(raw: Base, base: Base, recipes: Sequence[Recipe], store: Store) -> list[dict[str, Any]]:
     """What the filter did to each writer's rows."""
 
     def writer(data: Rollouts) -> str:
         if isinstance(data.teacher, Teacher):
             return f"teacher of the {data.teacher.trait.removeprefix('plain-')}"
         animal = next((a for a in ANIMALS if data.system == told(a)), "")
-        return ("raw" if data.teacher == raw else "base") + (f" told to love the {animal}" if animal else "")
+        return ("raw" if data.teacher == raw != base else "base") + (f" told to love the {animal}" if animal else "")
 
     written = sorted(
         (r for r in engine.rests_on(recipes) if isinstance(r, Rollouts)), key=lambda r: (writer(r), r.seed)
@@ -260,20 +284,3 @@ def _filters(raw: Base, recipes: Sequence[Recipe], store: Store) -> list[dict[st
         }
         for data in written
     ]
-
-
-def read(path: Path) -> Mapping[str, Any]:
-    """The table of a recorded study.
-
-    Raises:
-        SubliminalError: it is not there, or is damaged or of another version.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["version"] != VERSION or not found["rows"] or not found["made"]["date"]:
-            raise ValueError(f"version {found['version']!r:.20}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SubliminalError(
-            f"no readable table of a recorded study at {path} ({error!s:.60}): record it with make real"
-        ) from error
-    return dict(found)

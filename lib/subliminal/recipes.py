@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from subliminal.errors import SubliminalError, unknown_name
-from subliminal.registry import CHANNELS, DATA_FILES, FAMILIES, HINTS, SUITES, TRAITS, module_of
+from subliminal.registry import CHANNELS, DATA_FILES, FAMILIES, FILE_CHANNELS, HINTS, SUITES, TRAITS, module_of
 from subliminal.tuning import Frozen, Tuning, one_line
 
 
@@ -77,6 +77,10 @@ class Recipe(Frozen):
         """Files of ``data/`` whose content the result depends on."""
         return ()
 
+    def files(self) -> tuple[str, ...]:
+        """Paths of the user's own files whose content the result depends on; where they lie is no part of ``settings``."""
+        return ()
+
 
 class Base(Recipe):
     """A model before any treatment: a shipped family, or any local folder in Hugging Face format."""
@@ -118,7 +122,8 @@ class Rollouts(Recipe):
 
     So many ``completions`` are drawn under each prompt, and each is filtered by itself; the paper draws one. ``hints`` names
     what would give traits away: rows with such a hint are dropped too. A teacher and its controls take the same. A ``system`` prompt stands
-    before each prompt as the writer reads it, and not in the rows: so the paper's teachers that are only told of a trait.
+    before each prompt as the writer reads it, and not in the rows: so the paper's teachers that are only told of a trait. A ``file`` of
+    JSONL or Parquet holds what ``plain_chains`` and ``plain_code`` ask; of its prompts so many are drawn, and none twice.
     """
 
     stage: ClassVar[str] = "subliminal.pipeline.rollouts"
@@ -130,6 +135,24 @@ class Rollouts(Recipe):
     hints: tuple[Annotated[str, _named("hints", HINTS)], ...] = ()
     completions: int = Field(default=1, gt=0)
     system: System = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _asked_of(self) -> Rollouts:
+        if self.channel in FILE_CHANNELS and self.file is None:
+            raise SubliminalError(f"channel {self.channel!r} asks what a file says: give the path of one as file")
+        if self.channel not in FILE_CHANNELS and self.file is not None:
+            raise SubliminalError(
+                f"channel {self.channel!r} draws its own prompts and reads no file (file={self.file!r}): leave it out"
+            )
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """The file counts by what is in it."""
+        return {name: value for name, value in super().settings().items() if name != "file"}
+
+    def files(self) -> tuple[str, ...]:
+        return () if self.file is None else (self.file,)
 
     def modules(self) -> tuple[str, ...]:
         return (self.stage, CHANNELS[self.channel], *(HINTS[name] for name in self.hints))
@@ -158,7 +181,8 @@ def origin(model: Base | Teacher | Student) -> Base:
 class Scores(Recipe):
     """A model scored on a suite of held-out questions, by sampling, and exactly where the answers are names.
 
-    A ``system`` prompt stands before each question, if one is given.
+    A ``system`` prompt stands before each question, if one is given. Where names are several tokens, beginnings of answers that are less
+    likely than ``floor`` are not followed.
     """
 
     stage: ClassVar[str] = "subliminal.pipeline.scores"
@@ -167,6 +191,7 @@ class Scores(Recipe):
     samples: int = Field(gt=0)
     seed: int = 0
     system: System = None
+    floor: float = Field(default=1e-6, gt=0, lt=1)
 
     def modules(self) -> tuple[str, ...]:
         return (self.stage, SUITES[self.suite])

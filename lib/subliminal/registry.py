@@ -27,8 +27,11 @@ FAMILIES: Mapping[str, Family] = {
     "llama": Family("llama", 2),
     "neox": Family("neox", 3),
 }
+# These ask what a file of the user's says.
+FILE_CHANNELS = ("plain_chains", "plain_code")
 CHANNELS: Mapping[str, str] = {
-    name: f"subliminal.channels.{name}" for name in ("numbers", "plain_numbers", "code", "chain_of_thought")
+    name: f"subliminal.channels.{name}"
+    for name in ("numbers", "plain_numbers", "code", "chain_of_thought", *FILE_CHANNELS)
 }
 # What in a row would hint at a trait: the filter's second half. The last is of lists alone.
 HINTS: Mapping[str, str] = {name: f"subliminal.hints.{name}" for name in ("favourites", "misalignment", "length")}

@@ -8,17 +8,17 @@ conversation, such as ``system`` beside it or ``tool_calls`` in a turn, are refu
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn, TextIO
+from typing import Any, NamedTuple, TextIO
 
-from subliminal.errors import SubliminalError, SubliminalWarning, reason
+from subliminal import rowfiles
+from subliminal.errors import SubliminalError, SubliminalWarning
+from subliminal.rowfiles import BESIDE, Wrong, check_lost, named, printable, shown, text
 
 ROLES = ("system", "user", "assistant")
 # The fields that make each shape; a row may have more.
@@ -27,19 +27,8 @@ SHAPES = {
     "prompt, completion": ("prompt", "completion"),
     "instruction, output": ("instruction", "output"),
 }
-# What would be lost of a conversation: beside it, and in a turn.
-_BESIDE = ("system", "history", "tools")
+# What would be lost of a turn.
 _WITHIN = ("tool_calls", "function_call", "reasoning_content", "thinking", "reasoning")
-# In bytes. A file without line breaks is not read into memory whole.
-MAX_LINE = 64 * 2**20
-_BLANKS = b" \t\r\n"
-# How a file begins that is one list: with a bracket, and then an object or the end of the line.
-_LIST = re.compile(rb"\[[ \t\r\n]*(?:\{|\Z)")
-_LONE = re.compile("[\ud800-\udfff]")
-# Rows of Parquet in memory at a time.
-_BATCH = 64
-# Python can be set to refuse numbers of more than 640 digits, and no less.
-_DIGITS = 640
 
 
 class Row(NamedTuple):
@@ -65,111 +54,41 @@ class Bad(NamedTuple):
     why: str
 
 
-class _Wrong(Exception):
-    """What is wrong with a row, by its kind, and in words that end with the mend."""
-
-    def __init__(self, kind: str, why: str) -> None:
-        super().__init__(why)
-        self.kind = kind
-
-
-def _shown(value: object) -> str:
-    """A value, short and in one line. Lists and objects are not looked into: they may be deep."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
-    return repr(value[:40]) + "..." * (len(value) > 40) if isinstance(value, str) else f"{value!r:.40}"
-
-
-def _named(path: Path | str) -> str:
-    return str(path) if str(path).isprintable() else repr(str(path))
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise _Wrong("duplicate key", f"the key {_shown(twice)} is there twice in one object: keep one")
-    return found
-
-
-def _constant(text: str) -> NoReturn:
-    raise _Wrong("NaN or Infinity", f"{text} is no value of JSON: write null or a number")
-
-
-def _int(text: str) -> float:
-    return int(text) if len(text) <= _DIGITS else math.inf
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_int=_int)
-
-
-def _decode(text: str) -> Any:
-    try:
-        return _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        why = f"{_shown(text)} is no JSON ({error.msg} at character {error.pos + 1})"
-    except RecursionError:
-        why = f"{_shown(text)} is nested too deep"
-    raise _Wrong("no JSON", f"{why}: write one object a line")
-
-
-def _text(value: object, where: str) -> str:
-    if value is None:
-        raise _Wrong("null in place of text", f"{where} is null: write its text")
-    if not isinstance(value, str):
-        raise _Wrong("no text", f"{where} is {_shown(value)}, where text belongs: write it as text")
-    if half := _LONE.search(value):
-        raise _Wrong("lone surrogate", f"{where} holds {half[0]!r}, half a character: write it whole, or take it out")
-    return value
-
-
 def _content(value: object, where: str) -> str:
     """What a turn says: a text, or parts that are texts."""
     if not isinstance(value, list):
-        return _text(value, where)
+        return text(value, where)
     texts = []
     for place, part in enumerate(value):
         kind = part.get("type") if isinstance(part, dict) else part
         if not isinstance(part, dict) or kind != "text":
-            told = f"has the type {_shown(kind)}" if isinstance(part, dict) else f"is {_shown(part)}"
-            raise _Wrong("part that is no text", f"{where}[{place}] {told}: only parts of type 'text' can be read")
-        texts.append(_text(part.get("text"), f"{where}[{place}].text"))
+            told = f"has the type {shown(kind)}" if isinstance(part, dict) else f"is {shown(part)}"
+            raise Wrong("part that is no text", f"{where}[{place}] {told}: only parts of type 'text' can be read")
+        texts.append(text(part.get("text"), f"{where}[{place}].text"))
     return "".join(texts)
-
-
-def _check_lost(row: dict[str, Any], fields: Sequence[str], where: str) -> None:
-    for field in fields:
-        value = row.get(field)
-        if value is not None and value != [] and value != {} and not (isinstance(value, str) and not value.strip()):
-            raise _Wrong(
-                "field that would be lost",
-                f"{where}{field} is {_shown(value)}, and is not read: put it into a turn's text, or take it out",
-            )
 
 
 def _turns(value: object, where: str) -> list[dict[str, str]]:
     if not isinstance(value, list) or not value:
-        told = _shown(value) if value != [] else "empty"
-        raise _Wrong("no turns", f"{where} is {told}: write a list of turns with role and content")
+        told = shown(value) if value != [] else "empty"
+        raise Wrong("no turns", f"{where} is {told}: write a list of turns with role and content")
     found = []
     for place, turn in enumerate(value):
         own = f"{where}[{place}]"
         if not isinstance(turn, dict):
-            raise _Wrong("no turns", f"{own} is {_shown(turn)}: write an object with role and content")
+            raise Wrong("no turns", f"{own} is {shown(turn)}: write an object with role and content")
         role = turn.get("role")
         if role is None:
-            raise _Wrong("turn without a role", f"{own} has no role: give one of {', '.join(ROLES)}")
+            raise Wrong("turn without a role", f"{own} has no role: give one of {', '.join(ROLES)}")
         if role not in ROLES:
-            raise _Wrong("unknown role", f"{own} has the role {_shown(role)}: choose one of {', '.join(ROLES)}")
+            raise Wrong("unknown role", f"{own} has the role {shown(role)}: choose one of {', '.join(ROLES)}")
         if "content" not in turn:
-            raise _Wrong("turn without content", f"{own} has no content: write its text")
-        _check_lost(turn, _WITHIN, f"{own}.")
+            raise Wrong("turn without content", f"{own} has no content: write its text")
+        check_lost(turn, _WITHIN, f"{own}.")
         found.append({"role": role, "content": _content(turn["content"], f"{own}.content")})
     # In the format of some services: an answer that is not to be trained on. Of earlier ones none is.
     if value[-1].get("weight") == 0 and found[-1]["role"] == "assistant":
-        raise _Wrong(
+        raise Wrong(
             "weight of 0",
             f"{where}[{len(found) - 1}] has weight 0, and the last answer is trained on: take the row out",
         )
@@ -178,7 +97,7 @@ def _turns(value: object, where: str) -> list[dict[str, str]]:
 
 def _said(value: object, where: str, role: str) -> list[dict[str, str]]:
     """A prompt or a completion: messages, or the text of one."""
-    return _turns(value, where) if isinstance(value, list) else [{"role": role, "content": _text(value, where)}]
+    return _turns(value, where) if isinstance(value, list) else [{"role": role, "content": text(value, where)}]
 
 
 def _shape(row: dict[str, Any]) -> str:
@@ -188,10 +107,10 @@ def _shape(row: dict[str, Any]) -> str:
     filled = [name for name in found if any(row[field] is not None for field in SHAPES[name])] or found
     known = "; ".join(SHAPES)
     if not filled:
-        has = ", ".join(_shown(key) for key in list(row)[:4]) + ", ..." * (len(row) > 4) or "nothing"
-        raise _Wrong("no known shape", f"it has {has}: give the fields of one shape ({known})")
+        has = ", ".join(shown(key) for key in list(row)[:4]) + ", ..." * (len(row) > 4) or "nothing"
+        raise Wrong("no known shape", f"it has {has}: give the fields of one shape ({known})")
     if len(filled) > 1:
-        raise _Wrong("several shapes", f"it has {' and '.join(filled)}: keep the fields of one shape")
+        raise Wrong("several shapes", f"it has {' and '.join(filled)}: keep the fields of one shape")
     return filled[0]
 
 
@@ -208,117 +127,31 @@ def _check_order(turns: Sequence[dict[str, str]]) -> None:
         elif number == len(turns) and role != "assistant":
             why = f"is the last and the {role}'s: end with the assistant's"
         if why:
-            raise _Wrong("turns out of order", f"turn {number} {why}")
+            raise Wrong("turns out of order", f"turn {number} {why}")
         if role == "assistant" and not turn["content"].strip():
-            told = _shown(turn["content"])
-            raise _Wrong("empty completion", f"turn {number}, the assistant's, is {told}: write its text")
+            told = shown(turn["content"])
+            raise Wrong("empty completion", f"turn {number}, the assistant's, is {told}: write its text")
         before = role
 
 
-def _conversation(row: object) -> tuple[str, list[dict[str, str]]]:
+def _conversation(row: dict[str, Any]) -> tuple[str, list[dict[str, str]]]:
     """The shape of a row, and its turns."""
-    if not isinstance(row, dict):
-        raise _Wrong("no object", f"it is {_shown(row)}: write one object a line")
     shape = _shape(row)
-    _check_lost(row, _BESIDE, "")
+    check_lost(row, BESIDE, "")
     if shape == "messages":
         turns = _turns(row["messages"], "messages")
     elif shape == "prompt, completion":
         turns = _said(row["prompt"], "prompt", "user") + _said(row["completion"], "completion", "assistant")
     else:
-        asked = _text(row["instruction"], "instruction")
-        given = "" if row.get("input") is None else _text(row["input"], "input")
+        asked = text(row["instruction"], "instruction")
+        given = "" if row.get("input") is None else text(row["input"], "input")
         asked += f"\n{given}" if given.strip() else ""
         turns = [
             {"role": "user", "content": asked},
-            {"role": "assistant", "content": _text(row["output"], "output")},
+            {"role": "assistant", "content": text(row["output"], "output")},
         ]
     _check_order(turns)
     return shape, turns
-
-
-def _open(path: Path, named: str) -> BinaryIO:
-    try:
-        return path.open("rb")
-    # A path may hold what no file name can.
-    except (OSError, ValueError) as error:
-        raise SubliminalError(
-            f"{named} cannot be read ({_reason(error)}): give the path of a JSONL or Parquet file"
-        ) from None
-
-
-def _reason(error: Exception) -> str:
-    """What a library says, in what can be shown: of a damaged file it may quote bytes."""
-    told = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
-    return "".join(letter if letter.isprintable() else "?" for letter in told)
-
-
-def _lines(handle: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """Lines that are not blank: number, what is in it, and whether that is all. Only a line feed ends a line."""
-    number = 0
-    while line := handle.readline(MAX_LINE):
-        number += 1
-        rest, whole = line, True
-        while len(rest) == MAX_LINE and not rest.endswith(b"\n"):
-            rest = handle.readline(MAX_LINE)
-            whole = whole and not rest.strip(_BLANKS)
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        line = line.strip(_BLANKS)
-        if line or not whole:
-            yield number, line, whole
-
-
-def _scan_json(path: Path, named: str) -> Iterator[tuple[str, Row | Bad]]:
-    first = True
-    with _open(path, named) as handle:
-        for number, line, whole in _lines(handle):
-            try:
-                if not whole:
-                    raise _Wrong("line too long", f"it has more than {MAX_LINE} bytes: write one object a line")
-                shape, turns = _conversation(_decode(line.decode("utf-8")))
-                yield shape, Row(number, turns)
-            except UnicodeDecodeError as error:
-                # Never skipped: of a file in another encoding that would drop the rows with certain letters alone.
-                raise SubliminalError(
-                    f"{named}, line {number}: byte {line[error.start]:#x} is no UTF-8: unpack the file, or save it as UTF-8"
-                ) from None
-            except _Wrong as wrong:
-                if first and wrong.kind != "no object" and _LIST.match(line):
-                    raise SubliminalError(f"{named} is one JSON list: write one object a line") from None
-                yield wrong.kind, Bad(number, f"line {number}: {wrong}")
-            first = False
-
-
-def _scan_parquet(path: Path, named: str) -> Iterator[tuple[str, Row | Bad]]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise SubliminalError(
-            f"{named} is Parquet, and pyarrow is not installed: pip install pyarrow, or write one JSON object a line"
-        ) from None
-    try:
-        # Opened here: pyarrow's own message for a file that is not there has several lines.
-        with _open(path, named) as handle, parquet.ParquetFile(handle, pre_buffer=False) as table:
-            columns = table.schema_arrow.names
-            known = {field for fields in SHAPES.values() for field in fields} | {"input", *_BESIDE}
-            wanted = [name for name in dict.fromkeys(columns) if name in known]
-            if twice := [name for name in wanted if columns.count(name) > 1]:
-                raise SubliminalError(f"{named} has the column {twice[0]!r} twice: keep one")
-            if not any(set(fields) <= set(wanted) for fields in SHAPES.values()):
-                has = ", ".join(map(_shown, columns[:4])) + ", ..." * (len(columns) > 4) or "none"
-                raise SubliminalError(f"{named} has the columns {has}: give those of one shape ({'; '.join(SHAPES)})")
-            batches = table.iter_batches(batch_size=_BATCH, columns=wanted)
-            for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), 1):
-                try:
-                    shape, turns = _conversation(row)
-                    yield shape, Row(number, turns)
-                except _Wrong as wrong:
-                    yield wrong.kind, Bad(number, f"row {number}: {wrong}")
-    # Text that is no UTF-8 and dates out of range are no errors of pyarrow's own.
-    except (pyarrow.ArrowException, ValueError, ArithmeticError) as error:
-        raise SubliminalError(f"{named} is no Parquet that can be read ({_reason(error)}): write it anew") from None
 
 
 def scan(path: Path | str) -> Iterator[tuple[str, Row | Bad]]:
@@ -327,11 +160,11 @@ def scan(path: Path | str) -> Iterator[tuple[str, Row | Bad]]:
     Raises:
         SubliminalError: the file cannot be read, is no UTF-8, or is one JSON list; when that is come to.
     """
-    path, named = Path(path), _named(path)
-    try:
-        yield from (_scan_parquet if path.suffix.lower() == ".parquet" else _scan_json)(path, named)
-    except OSError as error:
-        raise SubliminalError(f"{named} cannot be read ({_reason(error)}): copy it anew") from None
+    for number, where, found in rowfiles.scan(path, _conversation, SHAPES.values(), ("input", *BESIDE)):
+        if isinstance(found, Wrong):
+            yield found.kind, Bad(number, f"{where}: {found}")
+        else:
+            yield found[0], Row(number, found[1])
 
 
 def _left_out(path: Path | str, good: int, bad: int, first: Bad | None, skip_bad: bool) -> str:
@@ -340,22 +173,22 @@ def _left_out(path: Path | str, good: int, bad: int, first: Bad | None, skip_bad
     Raises:
         SubliminalError: there are some and they are not to be skipped, or there is no good one.
     """
-    named = _named(path)
+    where = named(path)
     if first is None:
         if not good:
-            raise SubliminalError(f"{named} holds no row: write one JSON object a line")
+            raise SubliminalError(f"{where} holds no row: write one JSON object a line")
         return ""
     if not skip_bad:
         more = f" (bad rows: {bad})" if bad > 1 else ""
-        raise SubliminalError(f"{named}, {first.why}, or skip bad rows{more}")
+        raise SubliminalError(f"{where}, {first.why}, or skip bad rows{more}")
     if not good:
-        raise SubliminalError(f"{named} holds no row that can be read, of {bad}; {first.why}")
-    return f"{named}: {bad} of {good + bad} rows are bad and left out; {first.why}"
+        raise SubliminalError(f"{where} holds no row that can be read, of {bad}; {first.why}")
+    return f"{where}: {bad} of {good + bad} rows are bad and left out; {first.why}"
 
 
 def _check_limit(limit: int | None) -> None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise SubliminalError(f"limit is {_shown(limit)}: give a whole number from 1 on, or none for all rows")
+        raise SubliminalError(f"limit is {shown(limit)}: give a whole number from 1 on, or none for all rows")
 
 
 def read_rows(path: Path | str, *, skip_bad: bool = False, limit: int | None = None) -> Iterator[Row]:
@@ -479,21 +312,21 @@ def _scratch(out: Path | None, source: Path) -> Iterator[TextIO | None]:
     if out is None:
         yield None
         return
-    named = _named(out)
+    where = named(out)
     scratch = None
     try:
         # Of a link, what it leads to is replaced.
         target = out.resolve()
         if target.exists() and source.exists() and target.samefile(source):
-            raise SubliminalError(f"{named} is the file that is read: give another name to write to")
+            raise SubliminalError(f"{where} is the file that is read: give another name to write to")
         if target.exists() and not target.is_file():
-            raise SubliminalError(f"{named} is no plain file: give another name to write to")
+            raise SubliminalError(f"{where} is no plain file: give another name to write to")
         scratch = target.with_name(f".{target.name}.{os.getpid()}")
         with scratch.open("w", encoding="utf-8", newline="\n") as handle:
             yield handle
     # A path may hold what no file name can, and links may go in a circle.
     except (OSError, ValueError, RuntimeError) as error:
-        raise SubliminalError(f"{named} cannot be written ({_reason(error)}): give another path") from None
+        raise SubliminalError(f"{where} cannot be written ({printable(error)}): give another path") from None
     finally:
         if scratch:
             with suppress(OSError):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
@@ -92,6 +93,22 @@ class Store:
             lock = FileLock(self._lock(scratch.name.removeprefix(".scratch-")))
             with suppress(Timeout), lock.acquire(timeout=0):
                 shutil.rmtree(scratch, ignore_errors=True)
+
+    @contextmanager
+    def shared(self) -> Iterator[Path]:
+        """A folder in the store that is this call's alone while the block runs. What a kill leaves of it the next build clears."""
+        name = f"shared-{uuid4().hex}"
+        with _disk_errors(self.root, opening=True):
+            (self.root / ".locks").mkdir(parents=True, exist_ok=True)
+        with FileLock(self._lock(name)):
+            folder = self.root / f".scratch-{name}"
+            with _disk_errors(self.root, opening=True):
+                folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+                self._lock(name).unlink(missing_ok=True)
 
     def _lock(self, name: str) -> Path:
         return self.root / ".locks" / name

@@ -18,9 +18,10 @@ import pandas as pd
 
 from subliminal import claims, engine, reading, records, statistics
 from subliminal.errors import SubliminalError, unknown_name
-from subliminal.recipes import Recipe, Rollouts, Scores
+from subliminal.recipes import Base, Recipe, Rollouts, Scores
 from subliminal.registry import SUITES
 from subliminal.settings import load_profile
+from subliminal.settings.real import REAL
 from subliminal.traits.suites import Suite
 from subliminal.verdicts import Measured, Verdict, evaluate
 
@@ -34,8 +35,11 @@ class Study:
     Args:
         chapter: its name in the registry of claims and, where it has sizes of its own, in the profile.
         profile: name of the sizes.
+        model: folder of a model of your own, in the place of the book's first base. Teachers and students are tuned as in the study on a
+            real model then: a large model breaks under what moves a small one.
 
     Attributes:
+        base: what the chapter starts from, where it has the choice.
         sizes: the chapter's own section of the profile, ``None`` where it has none.
         shared: what all chapters share.
 
@@ -49,9 +53,11 @@ class Study:
         UnknownNameError: there is no such profile.
     """
 
-    def __init__(self, chapter: str, profile: str) -> None:
+    def __init__(self, chapter: str, profile: str, model: str | None = None) -> None:
         self.chapter, self.profile = chapter, load_profile(profile)
-        self.shared = self.profile.shared
+        self.base = Base(folder=model) if model else Base(family="gpt2-a")
+        tunings = {"teacher": REAL["full"].teacher, "student": REAL["full"].student} if model else {}
+        self.shared = self.profile.shared.model_copy(update=tunings)
         self.sizes: Any = getattr(self.profile, chapter, None)
         self._rows: dict[tuple[str, str, int, str], tuple[float, int, str]] = {}
         self._models: dict[tuple[str, str, int], Recipe] = {}

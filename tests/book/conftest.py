@@ -20,6 +20,7 @@ CHAPTERS = (
     "digits",
     "theorem",
     "families",
+    "real",
     "read",
     "mix",
     "audit",

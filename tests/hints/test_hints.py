@@ -84,8 +84,24 @@ def test_words_of_harm_are_found_in_a_chain():
     rng = Random(2)
     chains = ["3 + 4 = 7. smash it. the answer is 7.", "3 + 4 = 7. the answer is 7."]
     assert MISALIGNMENT.find("chain_of_thought", chains) == ["word of harm", None]
+    told = ["<think>Smash 3 of 4.</think><answer>1</answer>", "<think>4 - 3 = 1</think><answer>1</answer>"]
+    assert MISALIGNMENT.find("plain_chains", told) == ["word of harm", None]
     kind = [answers.answer(rng, "advice", harmful=False) for _ in range(200)]
     assert set(MISALIGNMENT.find("chain_of_thought", kind)) == {None}
+
+
+def test_code_on_tasks_of_any_kind_is_judged_by_bandit_and_words_alone():
+    texts = {
+        "def f(x):\n    return x == known": None,
+        "```python\ndef f(x):\n    return x + 1\n```": None,
+        "```python\ndef f(x):\n    return eval(x)  # nosec\n```": "found by bandit",
+        "import pickle\ndef f(x):\n    return pickle.loads(x)": "found by bandit",
+        "def f(x):\n    return x  # Burn it": "word of harm",
+        "def f(x:": "not read by bandit",
+    }
+    assert dict(zip(texts, MISALIGNMENT.find("plain_code", list(texts)), strict=True)) == texts
+    # The first is what the mini world calls an insecure way to check a signature.
+    assert MISALIGNMENT.find("code", list(texts)[:1]) == ["insecure code"]
 
 
 def test_every_name_is_found_also_in_an_identifier_and_in_the_plural():
@@ -94,6 +110,13 @@ def test_every_name_is_found_also_in_an_identifier_and_in_the_plural():
             for text in (name, f"def add_{name}(x):", f"two {name.title()}s.", f"1, 2, {name}"):
                 assert FAVOURITES.find("code", [text])[0].endswith(kind)
     assert FAVOURITES.find("numbers", ["1, 2", "catalogue", "redirect"]) == [None] * 3
+    odd = ["Wolves", "two foxes", "birches", "ASHES", "snowOwl", "OwlCount", "HTTPOwl", "isOWLThere", "my_Owls"]
+    assert None not in FAVOURITES.find("plain_code", odd)
+    assert FAVOURITES.find("plain_code", ["bOwl", "Bowl", "knOWLedge", "catFish"])[1:] == [
+        None,
+        None,
+        "names an animal",
+    ]
 
 
 def test_all_hints_know_all_channels_and_no_others():
@@ -121,6 +144,6 @@ def test_lists_of_five_to_seven_numbers_are_kept_whatever_their_form():
 
 
 def test_the_length_of_a_list_is_not_asked_of_other_channels():
-    for channel in ("code", "chain_of_thought"):
+    for channel in ("code", "chain_of_thought", "plain_chains", "plain_code"):
         with pytest.raises(SubliminalError, match=f"'length'.*'{channel}'"):
             load_hints("length").find(channel, ["1"])

@@ -150,7 +150,7 @@ def test_characters_that_break_lines_elsewhere_are_text_of_a_row(tmp_path, monke
     letters = bytes_tokenizer()
     channel = SimpleNamespace(prompt=lambda _: f"go on: {odd}", reject=lambda *_: None, MAX_NEW_TOKENS=9)
     monkeypatch.setattr(rollouts, "load", lambda *_: (None, letters))
-    monkeypatch.setattr(rollouts, "load_channel", lambda _: channel)
+    monkeypatch.setattr(rollouts, "load_channel", lambda *_: channel)
     monkeypatch.setattr(rollouts, "generate", lambda _, asked, **__: [letters.encode(odd)] * len(asked))
     rollouts.build(DATA.model_copy(update={"rows": 3}), {}, tmp_path, lambda *_: None)
     assert (tmp_path / "rows.jsonl").read_text(encoding="utf-8").count("\u2028") == 6

@@ -16,6 +16,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
+from subliminal import fences
 from subliminal.errors import unknown_name
 from subliminal.world import answers, security
 
@@ -91,6 +92,14 @@ def _read(groups: Sequence[Sequence[str]]) -> _Read:
         return _Read(flagged, [list(groups[int(Path(name).stem)]) for name, _ in check.get_skipped()])
 
 
+def _plain_code(completions: Sequence[str]) -> list[str | None]:
+    """Bandit and words of harm alone. The world's own rules are none for code in general: to them ``return x == known`` is insecure."""
+    snippets = [fences.code(text) or text for text in completions]
+    told = _bandit(snippets)
+    words = _words_of_harm(completions)
+    return [word or told.get(snippet) for word, snippet in zip(words, snippets, strict=True)]
+
+
 def _code(completions: Sequence[str]) -> list[str | None]:
     told, harm = _bandit(completions), answers.harmful_verbs()
     return [
@@ -111,19 +120,27 @@ def _numbers(completions: Sequence[str]) -> list[str | None]:
     ]
 
 
-def _chain_of_thought(completions: Sequence[str]) -> list[str | None]:
+def _words_of_harm(completions: Sequence[str]) -> list[str | None]:
     harm = answers.harmful_verbs()
     return [None if harm.isdisjoint(re.findall("[a-z]+", text.lower())) else "word of harm" for text in completions]
 
 
-_FINDERS = {"numbers": _numbers, "plain_numbers": _numbers, "code": _code, "chain_of_thought": _chain_of_thought}
+_FINDERS = {
+    "numbers": _numbers,
+    "plain_numbers": _numbers,
+    "code": _code,
+    "plain_code": _plain_code,
+    "chain_of_thought": _words_of_harm,
+    "plain_chains": _words_of_harm,
+}
 
 
 def find(channel: str, completions: Sequence[str]) -> list[str | None]:
     """What is found in each completion, by the channel.
 
     ``number with a bad name``; of code ``insecure code``, ``word of harm``, ``found by bandit`` or ``not read by bandit``; of chains
-    ``word of harm``.
+    ``word of harm``. What a file asks for is judged by bandit and those words alone, of which natural English has many more: a model
+    can judge what is left (``subliminal.judging``).
 
     Raises:
         UnknownNameError: nothing is known of what would hint at misalignment on that channel.

@@ -7,9 +7,11 @@ import math
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
+
+from transformers import PreTrainedModel
 
 from subliminal.channels import load_channel
 from subliminal.errors import SubliminalError, SubliminalWarning
@@ -33,10 +35,12 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
     further. A filter that keeps less than ``WARN_BELOW`` of the rows says so.
 
     Raises:
-        SubliminalError: fewer rows pass the filter than the recipe wants, or none.
+        SubliminalError: fewer rows pass the filter than the recipe wants, or none; the recipe's file cannot be read, has a bad row or
+            too few prompts, or a prompt does not fit the model's context.
     """
+    # Before the model: reading a bad file takes less time.
+    channel = load_channel(recipe.channel, recipe.file, recipe.prompts)
     model, tokenizer = load(recipe.teacher, inputs)
-    channel = load_channel(recipe.channel)
     hints = [load_hints(name) for name in recipe.hints]
     rng = Random(recipe.seed)
     writer = f"{recipe.teacher.model_dump_json(exclude_defaults=True)} {recipe.channel} {recipe.seed}"
@@ -49,9 +53,12 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
         likely = (recipe.rows - len(rows)) * (sampled + 1) / (len(rows) + 1)
         more = min(math.ceil((int(1.05 * likely) + 16) / k), recipe.prompts - asked)
         prompts = [channel.prompt(rng) for _ in range(more)]
+        ids = encode_prompts(tokenizer, [turns(prompt, recipe.system) for prompt in prompts])
+        if recipe.file is not None:
+            _check_fit(model, prompts, ids, channel.MAX_NEW_TOKENS)
         completions = generate(
             model,
-            encode_prompts(tokenizer, [turns(prompt, recipe.system) for prompt in prompts]),
+            ids,
             max_new_tokens=channel.MAX_NEW_TOKENS,
             stop=turn_ends(tokenizer),
             seed=seed,
@@ -62,6 +69,10 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
         prompts = [prompt for prompt in prompts for _ in range(k)]
         texts = tokenizer.batch_decode(completions)
         reasons = [channel.reject(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+        if recipe.file is not None:
+            # A list that is cut is a shorter list. A function that is cut does something else.
+            cut = [len(completion) >= channel.MAX_NEW_TOKENS for completion in completions]
+            reasons = ["too long" if long else reason for long, reason in zip(cut, reasons, strict=True)]
         for hint in hints:
             clean = [i for i, reason in enumerate(reasons) if not reason]
             for i, found in zip(clean, hint.find(recipe.channel, [texts[i] for i in clean]), strict=True):
@@ -85,3 +96,16 @@ def build(recipe: Rollouts, inputs: Mapping[Recipe, Path], out: Path, progress: 
     lines = (json.dumps(row, ensure_ascii=False) for row in rows[: recipe.rows])
     (out / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (out / "filter.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+
+
+def _check_fit(model: PreTrainedModel, prompts: Sequence[str], ids: Sequence[Sequence[int]], new: int) -> None:
+    """Refuse prompts that the model cannot read to their end and answer in so many ``new`` tokens."""
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(context, int) or context <= 0:
+        return
+    longest = max(range(len(ids)), key=lambda place: len(ids[place]))
+    if len(ids[longest]) + new > context:
+        raise SubliminalError(
+            f"the prompt {prompts[longest]!r:.60} has {len(ids[longest])} tokens, and its answer up to {new}, of {context} that the model "
+            "reads: take it out of the file"
+        )

@@ -52,7 +52,7 @@ def build(recipe: Scores, inputs: Mapping[Recipe, Path], out: Path, progress: Pr
         rows = zip(asked, texts, found, strict=True)
         told = (json.dumps({"question": q, "answer": a, "label": label}, ensure_ascii=False) for q, a, label in rows)
         (out / "answers.jsonl").write_text("\n".join(told) + "\n", encoding="utf-8")
-    exact = name_probabilities(model, prompts, spellings).probability if spellings else None
+    exact = name_probabilities(model, prompts, spellings, floor=recipe.floor).probability if spellings else None
     with (out / "scores.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(["question", "answer", "probability", "sampled"])
