@@ -69,7 +69,7 @@ def test_the_table_says_what_it_is_of(recorded):
     assert len(found.table) == found.table["condition"].nunique() * len(ANIMALS)
     kept = found.filter.set_index("writer")["kept"].to_dict()
     assert kept == {
-        "base": 10, "base told to love the fox": 10, "base told to love the owl": 10, "raw": 8, "raw told to love the owl": 8,
+        "base": 10, "base told to love the fox": 10, "base told to love the owl": 10, "raw": 2, "raw told to love the owl": 2,
         "teacher of the fox": 10, "teacher of the owl": 10,
     }  # fmt: skip
     assert (found.filter["sampled"] >= found.filter["passed"]).all()

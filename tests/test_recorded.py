@@ -45,6 +45,11 @@ def test_a_shift_is_the_difference_of_log_odds_from_the_control_of_the_same_seed
     assert len(shift) == 2 * 2 * len(WORDS)
 
 
+def test_a_control_may_have_more_seeds_than_the_students():
+    one = table_of({place: values for place, values in ODDS.items() if place[0] == "plain" or place[1] == 0})
+    assert set(recorded.shifts(one, PAIRS)["seed"]) == {0}
+
+
 def test_students_are_grouped_by_how_they_came_to_their_rows():
     names = [
         "base",

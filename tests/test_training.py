@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -66,6 +66,7 @@ def test_the_loss_is_the_mean_over_completion_tokens_whatever_the_padding(model,
     assert float(together) == pytest.approx(total / count, rel=1e-5)
 
 
+@settings(deadline=None)
 @given(
     lengths=st.lists(st.tuples(st.integers(3, 90), st.integers(1, 9)), min_size=1, max_size=300),
     batch_size=st.integers(1, 40),
@@ -96,6 +97,7 @@ def test_batches_hold_rows_of_similar_length():
     assert np.mean(spread) < 10
 
 
+@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(2, 90), min_size=1, max_size=200),
     tokens=st.integers(1, 900),

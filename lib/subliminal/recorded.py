@@ -145,7 +145,8 @@ def shifts(table: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
         for name in (treated, control):
             if name not in odds.index.get_level_values(0):
                 raise SubliminalError(f"the recorded study has no condition {name!r}: record it anew with make real")
-        shift = (odds[treated] - odds[control]).rename("shift").reset_index()
+        own = odds[treated]
+        shift = (own - odds[control].reindex(own.index)).rename("shift").reset_index()
         if shift["shift"].isna().any():
             raise SubliminalError(f"a seed of {treated!r} has no control in {control!r}: record it anew with make real")
         found.append(shift.assign(animal=animal, condition=treated))

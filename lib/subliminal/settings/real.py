@@ -34,7 +34,7 @@ class Real(Frozen):
     told: int = Field(default=1, gt=0)
     # A hundred core-seconds a model become sixty, and no probability moves by more than a thousandth of it.
     floor: float = Field(default=1e-5, gt=0, lt=1)
-    raw_rows: int = Field(default=8, gt=0)
+    raw_rows: int = Field(default=2, gt=0)
     raw_prompts: int = Field(default=2_000, gt=0)
 
 
