@@ -308,7 +308,7 @@ def test_a_build_that_is_broken_on_purpose_does_not_verify(tmp_path, monkeypatch
     size, seeds, (same, other) = MINI.shared, (70, 71, 72), (Base(family="gpt2-a"), Base(family="gpt2-b"))
 
     def lists(writer, seed):
-        return Rollouts(teacher=writer, rows=size.rows, seed=seed, **dict(size.lists))
+        return Rollouts(teacher=writer, rows=MINI.owl.rows, seed=seed, **dict(size.lists))
 
     treated = [lists(Teacher(base=same, trait="owl", tuning=size.teacher, seed=seed), seed) for seed in seeds]
     untreated = [lists(same, seed) for seed in seeds]
