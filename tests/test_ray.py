@@ -43,7 +43,8 @@ def nodes():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        cluster = Cluster(initialize_head=True, connect=False, head_node_args={**NODE, "include_dashboard": False})
+        head = {**NODE, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+        cluster = Cluster(initialize_head=True, connect=False, head_node_args=head)
         cluster.add_node(**NODE)
         patch.setenv("RAY_ADDRESS", cluster.address)
         patch.setenv("SUBLIMINAL_BACKEND", "ray")
@@ -214,7 +215,7 @@ def test_the_runs_of_a_lost_node_are_begun_again_on_another(nodes, store, place)
 
 def test_a_node_that_does_not_see_the_store_refuses_and_makes_nothing(nodes, store, place, tmp_path):
     """The third node has another disk where the store is, as it would on a machine of its own."""
-    store.root.mkdir()
+    build([place("first")], store=store)
     start = f"{sys.executable} -m ray.scripts.scripts start --address={nodes.address} --num-cpus=1 --block"
     script = f"mount -t tmpfs none {store.root} && exec {start} --object-store-memory={NODE['object_store_memory']}"
     if subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", store.root], capture_output=True).returncode:
@@ -230,7 +231,7 @@ def test_a_node_that_does_not_see_the_store_refuses_and_makes_nothing(nodes, sto
         with pytest.raises(SubliminalError, match=f"^node .* does not see the store {store.root}: name one on a disk"):
             build([place(f"{n}", seconds=4) for n in range(6)], store=store)
         theirs = Path(f"/proc/{node.pid}/root{store.root}")
-        assert list(store.root.iterdir())
+        assert list(store.root.glob("place-*"))
         assert not list(theirs.iterdir())
     finally:
         node.terminate()

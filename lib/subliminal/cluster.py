@@ -137,7 +137,8 @@ def _connected() -> ModuleType:
         try:
             if address not in ("auto", "local"):
                 _knock(address)  # Ray itself tries for minutes.
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            # Of runs that are stopped beside a failed one Ray would tell as of unhandled errors, with tracebacks.
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         except (OSError, ValueError, RuntimeError) as error:
             raise SubliminalError(
                 f"cannot join a Ray cluster at {ADDRESS}={address} ({_words(error)}): start one with `ray start --head`, "
